@@ -1,0 +1,61 @@
+"""The front door: one `Definitions` out of every room."""
+
+import warnings
+from collections.abc import Mapping
+
+import dagster as dg
+
+# dagster marks parts of its API that this project uses on purpose as beta or preview; CI pins the version.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
+warnings.filterwarnings("ignore", category=dg.PreviewWarning)
+
+from lead_scoring_assets import jobs  # noqa: E402
+from lead_scoring_assets.alerts import sensors as alert_sensors  # noqa: E402
+from lead_scoring_assets.features import assets as feature_assets  # noqa: E402
+from lead_scoring_assets.features import checks as feature_checks  # noqa: E402
+from lead_scoring_assets.labels import assets as label_assets  # noqa: E402
+from lead_scoring_assets.labels import checks as label_checks  # noqa: E402
+from lead_scoring_assets.lakehouse.io_manager import LakehouseIOManager  # noqa: E402
+from lead_scoring_assets.leads import assets as lead_assets  # noqa: E402
+from lead_scoring_assets.leads import checks as lead_checks  # noqa: E402
+from lead_scoring_assets.leads import sensors as lead_sensors  # noqa: E402
+from lead_scoring_assets.models import assets as model_assets  # noqa: E402
+from lead_scoring_assets.models import checks as model_checks  # noqa: E402
+from lead_scoring_assets.models.resources import mlflow_tracking  # noqa: E402
+from lead_scoring_assets.monitoring import assets as monitoring_assets  # noqa: E402
+from lead_scoring_assets.monitoring import checks as monitoring_checks  # noqa: E402
+from lead_scoring_assets.predictions import assets as prediction_assets  # noqa: E402
+from lead_scoring_assets.predictions import checks as prediction_checks  # noqa: E402
+from lead_scoring_assets.resources import InstallationResource  # noqa: E402
+from lead_scoring_assets.retraining import schedules, sensors  # noqa: E402
+
+_ASSET_MODULES = [lead_assets, feature_assets, label_assets, model_assets, prediction_assets, monitoring_assets]
+_CHECK_MODULES = [lead_checks, feature_checks, label_checks, model_checks, prediction_checks, monitoring_checks]
+
+
+def build_definitions(resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:
+    """All assets, checks, jobs, sensors and schedules. `resource_overrides` swaps parts, by resource name."""
+    installation = InstallationResource()
+    resources: dict[str, object] = {
+        "installation": installation,
+        "io_manager": LakehouseIOManager(installation=installation),
+        "mlflow": mlflow_tracking,
+    }
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules(_ASSET_MODULES),
+        asset_checks=[check for module in _CHECK_MODULES for check in module.CHECKS],
+        jobs=jobs.JOBS,
+        sensors=[
+            lead_sensors.leads_landed,
+            *sensors.SENSORS,
+            alert_sensors.alert_on_failed_run,
+            alert_sensors.alert_on_failed_check,
+        ],
+        schedules=[schedules.retrain_on_calendar],
+        resources={**resources, **(resource_overrides or {})},
+        # Starting a process for each step costs more than the steps; heavy libraries are imported inside them.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_definitions()

@@ -1,0 +1,29 @@
+"""Errors for people: what was expected, what was found, where, and what to do. No logic lives here."""
+
+
+class LeadScoringError(Exception):
+    """Base of every error this product raises on purpose; the CLI prints it without a traceback and exits with 2."""
+
+
+class SettingsError(LeadScoringError):
+    """`lead_scoring.yaml` holds a value that cannot be used."""
+
+
+class SourceError(LeadScoringError):
+    """A data source cannot be reached or is not what it claims to be (missing, wrong checksum, wrong format)."""
+
+
+class LandingFileError(LeadScoringError):
+    """A file in the landing folder cannot be read as rows at all (wrong delimiter, missing column, empty)."""
+
+
+class LakehouseError(LeadScoringError):
+    """A table is missing, or is not in the state that the caller needs."""
+
+
+class LeakageError(LeadScoringError):
+    """A column that is known only after the outcome was about to enter features or training."""
+
+
+class TrainingError(LeadScoringError):
+    """There is not enough, or not the right, data to train a model; the champion stays."""

@@ -1,0 +1,1 @@
+"""When an outcome counts as known: the maturity rule and the ground truth. Models and metrics are not here."""

@@ -1,0 +1,12 @@
+"""Asset checks of the raw tables; what they ask stands in `quality.py`."""
+
+from lead_scoring_assets.checks import contract_check, watch_check
+from lead_scoring_assets.leads import quality
+
+CHECKS = [
+    contract_check("arrived_files", quality.rows_accounted_for),
+    contract_check("raw_leads", quality.lead_ids_unique),
+    contract_check("raw_leads", quality.contract_holds),
+    watch_check("rejected_rows", quality.few_rejected),
+    watch_check("arrived_files", quality.files_readable),
+]

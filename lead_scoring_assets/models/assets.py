@@ -1,0 +1,293 @@
+"""Dagster shell of the models: from matured labels to a decision that is recorded and carried out."""
+
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.models.deployments import Deployment, Deployments
+from lead_scoring_assets.models.encoder import Encoder
+from lead_scoring_assets.models.evaluation import Metric, evaluate
+from lead_scoring_assets.models.gate import Comparison, Decision, compare, decide_promotion
+from lead_scoring_assets.plots import bar_plot
+from lead_scoring_assets.models.registry import ModelRegistry, RegisteredModel
+from lead_scoring_assets.models.scorer import load_scorer, save_bundle
+from lead_scoring_assets.models.training import refuse_to_train, train
+from lead_scoring_assets.models.training_set import HOLDOUT, TRAIN, TrainingWindow, build_training_set
+from lead_scoring_assets.partitions import ONE_RUN, PERIODS, TRAINING_WINDOW, periods_of
+from lead_scoring_assets.periods import Period
+
+_SHARED: dict[str, Any] = {
+    "partitions_def": PERIODS,
+    "backfill_policy": ONE_RUN,
+    "group_name": "models",
+    "owners": ["team:machine-learning"],
+}
+
+TRAINED_SCHEMA = pa.schema(
+    [
+        ("period", pa.string()),
+        ("version", pa.int64()),
+        ("run_id", pa.string()),
+        ("bundle", pa.string()),
+        ("fingerprint", pa.string()),
+        ("train_rows", pa.int64()),
+        ("holdout_rows", pa.int64()),
+        ("refusal", pa.string()),
+    ]
+)
+EVALUATION_SCHEMA = pa.schema(
+    [("period", pa.string()), ("version", pa.int64()), ("metric", pa.string())]
+    + [(name, pa.float64()) for name in ("value", "low", "high")]
+    + [("n", pa.int64())]
+)
+DECISION_SCHEMA = pa.schema(
+    [("period", pa.string()), ("decided_at", pa.timestamp("us", tz="UTC")), ("candidate_version", pa.int64())]
+    + [("champion_version", pa.int64()), ("verdict", pa.string()), ("reason", pa.string())]
+    + [(f"{metric}_difference{edge}", pa.float64()) for metric in ("auc", "brier") for edge in ("", "_low", "_high")]
+)
+
+
+@dg.asset(
+    **_SHARED,
+    ins={
+        "lead_features": dg.AssetIn(partition_mapping=TRAINING_WINDOW),
+        "ground_truth_labels": dg.AssetIn(
+            partition_mapping=TRAINING_WINDOW, metadata={"columns": ["lead_id", "label", "label_known_at"]}
+        ),
+    },
+    kinds={"duckdb", "deltalake"},
+)
+def training_set(
+    context: dg.AssetExecutionContext,
+    installation: dg.ResourceParam[Installation],
+    lead_features: pa.Table,
+    ground_truth_labels: pa.Table,
+) -> pa.Table:
+    """The matured leads a model of this period learns from (split train) and is judged on (split holdout)."""
+    settings = installation.settings
+    conversion_window = timedelta(days=settings.labels.conversion_window_days)
+    built = []
+    for period in periods_of(context):
+        window = TrainingWindow.of(period, conversion_window, settings.training.window_months)
+        rows = build_training_set(period, window, lead_features, ground_truth_labels, settings.registry)
+        built.append(rows)
+        context.add_asset_metadata(
+            {
+                "train_rows": pc.sum(pc.equal(rows["split"], TRAIN)).as_py() or 0,
+                "holdout_rows": pc.sum(pc.equal(rows["split"], HOLDOUT)).as_py() or 0,
+                "train_created_from": window.start.isoformat(),
+                "train_created_before": window.embargo.isoformat(),
+                "holdout_created_from": window.holdout.isoformat(),
+                "holdout_created_before": window.end.isoformat(),
+            },
+            partition_key=period.key,
+        )
+    return pa.concat_tables(built)
+
+
+@dg.asset(**_SHARED, kinds={"xgboost", "mlflow"})
+def trained_model(
+    context: dg.AssetExecutionContext,
+    installation: dg.ResourceParam[Installation],
+    mlflow: dg.ResourceParam[Any],
+    training_set: pa.Table,
+) -> pa.Table:
+    """The model as of this period's end, registered in MLflow; or the refusal to train one, with its reason."""
+    rows = []
+    try:
+        for period in periods_of(context):
+            rows.append(_train_period(context, installation, mlflow, period, training_set))
+    except BaseException:
+        # dagster-mlflow would leave the run open, or end it as finished when the process exits.
+        mlflow.end_run(status="FAILED")
+        raise
+    mlflow.end_run(status="FINISHED")
+    return pa.Table.from_pylist(rows, schema=TRAINED_SCHEMA)
+
+
+def _train_period(
+    context: dg.AssetExecutionContext, installation: Installation, mlflow: Any, period: Period, training_set: pa.Table
+) -> dict[str, object]:
+    rows = _rows(training_set, period)
+    counts = {"train_rows": int((rows["split"] == TRAIN).sum()), "holdout_rows": int((rows["split"] == HOLDOUT).sum())}
+    refusal = refuse_to_train(rows, installation.settings.training)
+    if refusal is not None:
+        context.add_asset_metadata({"refusal": refusal, **counts}, partition_key=period.key)
+        return {"period": period.key, "refusal": refusal, **counts}
+    registry = ModelRegistry(installation.home)
+    encoder = Encoder.from_registry(installation.settings.registry)
+    with mlflow.start_run(nested=True, run_name=f"train {period.key}"), tempfile.TemporaryDirectory() as folder:
+        mlflow.set_tags({"period": period.key, "dagster_run_id": context.run_id})
+        trained = train(rows, encoder, installation.settings.training)
+        bundle = Path(folder) / "bundle"
+        fingerprint = save_bundle(bundle, trained.model, encoder, rows[rows["split"] == HOLDOUT])
+        settings = installation.settings.training
+        mlflow.log_params({**settings.parameters, "rounds": settings.rounds, "seed": settings.seed, **counts})
+        registered = registry.find(period.key, fingerprint)
+        is_new = registered is None
+        if registered is None:
+            registered = registry.register(bundle, encoder, period.key, fingerprint)
+    context.add_asset_metadata(
+        {
+            "model_version": registered.version,
+            "mlflow_run_id": registered.run_id,
+            "fingerprint": fingerprint,
+            "is_new_version": is_new,
+            "feature_importance": dg.MetadataValue.md(bar_plot(trained.importance, "share of gain")),
+            **counts,
+        },
+        partition_key=period.key,
+    )
+    return {"period": period.key, **vars(registered), **counts}
+
+
+@dg.asset(**_SHARED, kinds={"scipy", "deltalake"})
+def model_evaluation(
+    context: dg.AssetExecutionContext,
+    installation: dg.ResourceParam[Installation],
+    trained_model: pa.Table,
+    training_set: pa.Table,
+) -> pa.Table:
+    """How the period's model does on its holdout: the newest matured leads, which no model had seen. With intervals."""
+    rows = []
+    for period in periods_of(context):
+        candidate = _candidate(trained_model, period)
+        if candidate is None:
+            continue
+        holdout = _holdout(training_set, period)
+        scores = load_scorer(installation.home.data / candidate.bundle, candidate.fingerprint).probabilities(holdout)
+        metrics = evaluate(holdout["label"].to_numpy(dtype=np.float64), scores)
+        rows += [{"period": period.key, "version": candidate.version, "metric": m.name, **_figures(m)} for m in metrics]
+        told = {m.name: m.value for m in metrics} | {"auc_low": metrics[0].low, "auc_high": metrics[0].high}
+        context.add_asset_metadata({**told, "holdout_rows": len(holdout)}, partition_key=period.key)
+        ModelRegistry(installation.home).log_metrics(
+            candidate.run_id, {f"holdout_{name}": value for name, value in told.items() if np.isfinite(value)}
+        )
+    return pa.Table.from_pylist(rows, schema=EVALUATION_SCHEMA)
+
+
+@dg.asset(**_SHARED, kinds={"mlflow", "deltalake"})
+def promotion_decision(
+    context: dg.AssetExecutionContext,
+    installation: dg.ResourceParam[Installation],
+    trained_model: pa.Table,
+    model_evaluation: pa.Table,
+    training_set: pa.Table,
+) -> pa.Table:
+    """May the period's model replace the champion? The verdict, the reason in words, and, for a yes, the deployment."""
+    deployments, registry = Deployments(installation.lakehouse), ModelRegistry(installation.home)
+    rows = []
+    for period in periods_of(context):
+        champion = _champion_before(deployments, period)
+        candidate = _candidate(trained_model, period)
+        comparison: Comparison | None = None
+        if candidate is None:
+            refusal = _only(trained_model, period)["refusal"]
+            decision = Decision("no_candidate", f"no model was trained: {refusal}")
+        else:
+            comparison = _compare(installation, candidate, champion, _holdout(training_set, period))
+            metrics = _metrics(model_evaluation, period)
+            decision = decide_promotion(metrics["auc"], metrics["brier"], comparison, installation.settings.gate)
+            if decision.verdict == "promoted":
+                deployments.record(_deployment(candidate, period, decision, context.run_id))
+        rows.append(
+            {
+                "period": period.key,
+                "decided_at": period.end,
+                "candidate_version": candidate.version if candidate else None,
+                "champion_version": champion.version if champion else None,
+                "verdict": decision.verdict,
+                "reason": decision.reason,
+                **_differences(comparison),
+            }
+        )
+        context.add_asset_metadata(
+            {"verdict": decision.verdict, "reason": decision.reason, "champion": champion.version if champion else "none"},
+            partition_key=period.key,
+        )
+    # The table leads, the alias follows: a process that dies in between is put right by the next decision.
+    newest = deployments.newest()
+    if newest is not None:
+        registry.point_champion_to(newest.version)
+    return pa.Table.from_pylist(rows, schema=DECISION_SCHEMA)
+
+
+def _champion_before(deployments: Deployments, period: Period) -> Deployment | None:
+    """The champion that this period's candidate meets: never the period's own, when it is decided again."""
+    champion = deployments.champion_at(period.end)
+    return deployments.champion_at(period.start) if champion and champion.period == period.key else champion
+
+
+def _compare(
+    installation: Installation, candidate: RegisteredModel, champion: Deployment | None, holdout: pd.DataFrame
+) -> Comparison | None:
+    if champion is None:
+        return None
+    data = installation.home.data
+    return compare(
+        champion.version,
+        holdout["label"].to_numpy(dtype=np.float64),
+        load_scorer(data / candidate.bundle, candidate.fingerprint).probabilities(holdout),
+        load_scorer(champion.folder(data), champion.fingerprint).probabilities(holdout),
+    )
+
+
+def _deployment(candidate: RegisteredModel, period: Period, decision: Decision, run_id: str) -> Deployment:
+    return Deployment(
+        version=candidate.version,
+        effective_at=period.end,
+        period=period.key,
+        bundle=candidate.bundle,
+        fingerprint=candidate.fingerprint,
+        actor=f"gate, run {run_id}",
+        reason=decision.reason,
+    )
+
+
+def _candidate(trained_model: pa.Table, period: Period) -> RegisteredModel | None:
+    row = _only(trained_model, period)
+    if row["version"] is None:
+        return None
+    return RegisteredModel(row["version"], row["run_id"], row["bundle"], row["fingerprint"])
+
+
+def _rows(table: pa.Table, period: Period) -> pd.DataFrame:
+    return table.filter(pc.equal(table["period"], period.key)).to_pandas()
+
+
+def _only(table: pa.Table, period: Period) -> dict[str, Any]:
+    row: dict[str, Any] = table.filter(pc.equal(table["period"], period.key)).to_pylist()[0]
+    return row
+
+
+def _holdout(training_set: pa.Table, period: Period) -> pd.DataFrame:
+    rows = _rows(training_set, period)
+    return rows[rows["split"] == HOLDOUT]
+
+
+def _metrics(model_evaluation: pa.Table, period: Period) -> dict[str, Metric]:
+    rows = _rows(model_evaluation, period).to_dict("records")
+    return {r["metric"]: Metric(r["metric"], r["value"], r["low"], r["high"], r["n"]) for r in rows}
+
+
+def _figures(metric: Metric) -> dict[str, float | int]:
+    return {"value": metric.value, "low": metric.low, "high": metric.high, "n": metric.n}
+
+
+def _differences(comparison: Comparison | None) -> dict[str, float]:
+    if comparison is None:
+        return {}
+    pairs = {"auc": comparison.auc, "brier": comparison.brier}
+    return {
+        f"{name}_difference{edge}": value
+        for name, pair in pairs.items()
+        for edge, value in (("", pair.value), ("_low", pair.low), ("_high", pair.high))
+    }

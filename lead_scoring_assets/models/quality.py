@@ -1,0 +1,55 @@
+"""Judgements on models: nothing leaks into training, the deployed model loads, and it is worth having."""
+
+from lead_scoring_assets.contracts.findings import Finding
+from lead_scoring_assets.errors import LakehouseError, LeakageError
+from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.models.deployments import Deployments
+from lead_scoring_assets.models.scorer import load_scorer
+from lead_scoring_assets.models.training_set import HOLDOUT, KEYS, TRAIN
+from lead_scoring_assets.periods import Period
+
+
+def nothing_leaks(installation: Installation, period: Period) -> Finding:
+    """The training set holds features only, and no lead is both learned from and judged on."""
+    rows = installation.lakehouse.read("training_set", periods=[period.key])
+    names = [name for name in rows.column_names if name not in KEYS]
+    try:
+        installation.settings.registry.assert_no_leakage(names, "training_set")
+    except LeakageError as leak:
+        return Finding(False, str(leak))
+    ids = rows.to_pandas()[["lead_id", "split", "created_at"]]
+    train, holdout = ids[ids["split"] == TRAIN], ids[ids["split"] == HOLDOUT]
+    shared = set(train["lead_id"]) & set(holdout["lead_id"])
+    overlap = bool(len(train) and len(holdout) and train["created_at"].max() >= holdout["created_at"].min())
+    if shared or overlap:
+        return Finding(False, f"{len(shared)} leads are in both splits, training reaches into the holdout: {overlap}")
+    return Finding(True, f"{len(train):,} leads to learn from, all older than the {len(holdout):,} to judge on")
+
+
+def champion_loads(installation: Installation, period: Period) -> Finding:
+    """The champion at the period's end is whole and scores its golden rows as on the day it was trained."""
+    champion = Deployments(installation.lakehouse).champion_at(period.end)
+    if champion is None:
+        return Finding(True, "no champion yet")
+    try:
+        load_scorer(champion.folder(installation.home.data), champion.fingerprint)
+    except LakehouseError as problem:
+        return Finding(False, f"champion v{champion.version}: {problem}")
+    return Finding(True, f"champion v{champion.version} (trained {champion.period}) loads and scores as trained")
+
+
+def decision_recorded(installation: Installation, period: Period) -> Finding:
+    """There is exactly one decision, with a reason."""
+    rows = installation.lakehouse.read("promotion_decision", periods=[period.key]).to_pylist()
+    passed = len(rows) == 1 and bool(rows[0]["reason"])
+    return Finding(passed, f"{rows[0]['verdict']}: {rows[0]['reason']}" if passed else f"{len(rows)} decisions, 1 expected")
+
+
+def ranks_better_than_chance(installation: Installation, period: Period) -> Finding:
+    """The candidate's AUC interval lies above 0.5."""
+    rows = installation.lakehouse.read("model_evaluation", periods=[period.key]).to_pylist()
+    auc = next((row for row in rows if row["metric"] == "auc"), None)
+    if auc is None:
+        return Finding(True, "insufficient data: no model was trained")
+    sentence = f"AUC {auc['value']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}], n = {auc['n']:,}"
+    return Finding(bool(auc["low"] > 0.5), sentence, {"auc": auc["value"], "auc_low": auc["low"]})  # noqa: PLR2004

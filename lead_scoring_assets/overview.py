@@ -1,0 +1,36 @@
+"""Where things stand, in sentences: what `lead-scoring status` prints. Only reads."""
+
+from lead_scoring_assets.alerts.alerts import KIND as ALERT
+from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.retraining.decisions import Cause
+from lead_scoring_assets.retraining.situation import decide, look
+
+_CAUSES: tuple[Cause, ...] = ("drift", "label_volume", "performance", "calendar")
+_ALERTS_SHOWN = 3
+
+
+def overview(installation: Installation) -> list[tuple[str, str]]:
+    """Pairs of a name and a sentence, in the order in which a person asks."""
+    situation = look(installation)
+    if situation is None:
+        return [("clock", f"{installation.clock.now():%Y-%m-%d}: no period has closed yet")]
+    champion = situation.champion
+    told = [
+        ("clock", f"{situation.now:%Y-%m-%d} ({installation.settings.clock}); newest closed period {situation.period.key}"),
+        (
+            "champion",
+            f"v{champion.version}, trained {champion.period}, live since {champion.effective_at:%Y-%m-%d}: {champion.reason}"
+            if champion
+            else "none yet",
+        ),
+    ]
+    if situation.decisions:
+        last = situation.decisions[-1]
+        told.append(("last decision", f"{last['period']}: {last['verdict']}: {last['reason']}"))
+    for cause in _CAUSES:
+        decision = decide(cause, installation, situation)
+        told.append((cause.replace("_", " "), f"{'cause to retrain' if decision.retrain else 'no cause'}: {decision.reason}"))
+    alerts = installation.events.events(kind=ALERT)
+    told.append(("alerts", f"{len(alerts)} so far" if alerts else "none"))
+    told += [("", f"[{alert.evidence.get('level')}] {alert.reason}") for alert in alerts[-_ALERTS_SHOWN:]]
+    return told

@@ -1,0 +1,41 @@
+"""Dagster's view of the calendar: one partitions definition for every asset, and mappings that look back from it."""
+
+from datetime import timedelta
+
+import dagster as dg
+
+from lead_scoring_assets.periods import CRON, KEY_FORMAT, Period
+from lead_scoring_assets.settings import find_home
+
+_SETTINGS = find_home().settings
+
+PERIODS = dg.TimeWindowPartitionsDefinition(
+    start=_SETTINGS.calendar.start,
+    end=_SETTINGS.calendar.end,
+    fmt=KEY_FORMAT[_SETTINGS.periods.cadence],
+    cron_schedule=CRON[_SETTINGS.periods.cadence],
+    timezone="UTC",
+)
+
+# A range of periods is materialised in one run: a process per period would cost more than the work itself.
+ONE_RUN = dg.BackfillPolicy.single_run()
+
+_WINDOW = timedelta(days=_SETTINGS.labels.conversion_window_days)
+
+
+def looking_back(span: timedelta) -> dg.TimeWindowPartitionMapping:
+    """This period, and every earlier one that can hold something up to `span` older than this one's start."""
+    return dg.TimeWindowPartitionMapping(
+        start_offset=-_SETTINGS.calendar.count_back(span), end_offset=0, allow_nonexistent_upstream_partitions=True
+    )
+
+
+PREVIOUS = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1, allow_nonexistent_upstream_partitions=True)
+MATURING = looking_back(_WINDOW)
+# Training: the window of matured leads, older by the embargo, the newest cohort and the conversion window itself.
+TRAINING_WINDOW = looking_back(timedelta(days=31 * (_SETTINGS.training.window_months + 1)) + 2 * _WINDOW)
+
+
+def periods_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[Period]:
+    """The periods this run materialises or checks, in order of time."""
+    return sorted(_SETTINGS.calendar.period(key) for key in context.partition_keys)

@@ -1,0 +1,10 @@
+"""Asset checks of the scores; what they ask stands in `quality.py`."""
+
+from lead_scoring_assets.checks import contract_check, watch_check
+from lead_scoring_assets.predictions import quality
+
+CHECKS = [
+    contract_check("lead_scores", quality.every_lead_scored_once),
+    contract_check("lead_scores", quality.scores_are_probabilities),
+    watch_check("lead_scores", quality.scores_differ),
+]

@@ -1,0 +1,282 @@
+"""`lead_scoring.yaml` as typed, validated settings, and the folders of one installation (its home)."""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from lead_scoring_assets.contracts.columns import LEAD_KEYS, Column, Registry
+from lead_scoring_assets.errors import LeadScoringError, SettingsError
+from lead_scoring_assets.periods import Cadence, PeriodCalendar
+
+SETTINGS_FILE = "lead_scoring.yaml"
+_SYSTEM_COLUMNS = (*LEAD_KEYS, "period", "source_file", "source_line")
+
+
+def _day(value: object) -> object:
+    """Only a day as people write it: a bare number would be read as seconds since 1970."""
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(value)  # type: ignore[arg-type]  # what is no text is refused as well
+    except (TypeError, ValueError):
+        raise ValueError("expected a day such as 2008-05-01") from None
+
+
+# Strict, because YAML's `yes` would otherwise count as 1.
+Count = Annotated[int, Field(gt=0, strict=True)]
+Seed = Annotated[int, Field(ge=0, strict=True)]
+Amount = Annotated[float, Field(gt=0, strict=True)]
+Share = Annotated[float, Field(ge=0, le=1, strict=True)]
+Day = Annotated[date, BeforeValidator(_day)]
+
+
+class _Section(BaseModel):
+    """Frozen, and a key that nobody reads is an error rather than silence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Periods(_Section):
+    cadence: Cadence = "month"
+    start: Day
+    end: Day | None = None
+    history_until: str | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.end is not None and self.end <= self.start:
+            raise ValueError(f"end {self.end} must be after start {self.start}")
+        try:
+            calendar = self.calendar
+            until = None if self.history_until is None else calendar.period(self.history_until)
+        except LeadScoringError as problem:
+            raise ValueError(str(problem)) from None
+        if until is not None and not (calendar.start <= until.start and (calendar.end is None or until.end <= calendar.end)):
+            raise ValueError(f"history_until {until} must lie between start {self.start} and end {self.end}")
+        return self
+
+    @cached_property
+    def calendar(self) -> PeriodCalendar:
+        def instant(day: date) -> datetime:
+            return datetime.combine(day, time(), tzinfo=UTC)
+
+        return PeriodCalendar(self.cadence, instant(self.start), instant(self.end) if self.end else None)
+
+
+class SimulatedDelay(_Section):
+    median_days_converted: Amount = 9.0
+    median_days_lost: Amount = 14.0
+    sigma: Amount = 0.6
+    share_lost_reported: Share = 0.6
+    seed: Seed = 222
+
+
+class Bank(_Section):
+    mirror: Path | None = None
+    simulated_delay: SimulatedDelay = SimulatedDelay()
+
+
+class Labels(_Section):
+    conversion_window_days: Count = 30
+
+
+class Training(_Section):
+    window_months: Count = 6
+    minimum_rows: Count = 10_000
+    minimum_positives: Count = 100
+    minimum_holdout_rows: Count = 500
+    minimum_holdout_positives: Count = 20
+    rounds: Count = 120
+    parameters: Mapping[str, float | int | str] = {}
+    seed: Seed = 42
+
+
+class Gate(_Section):
+    minimum_auc: Share = 0.75
+    maximum_brier: Share = 0.25
+    auc_tolerance: Share = 0.0
+    brier_tolerance: Share = 0.0
+
+
+class Scoring(_Section):
+    buckets: Mapping[str, Share] = {"Hot": 0.8, "Warm": 0.5, "Cool": 0.3}
+
+    @model_validator(mode="after")
+    def _falling(self) -> Self:
+        limits = list(self.buckets.values())
+        if not limits or limits != sorted(set(limits), reverse=True) or not all(0 < limit < 1 for limit in limits):
+            raise ValueError(f"buckets need falling limits between 0 and 1, highest first, found {dict(self.buckets)}")
+        return self
+
+
+class Drift(_Section):
+    minimum_rows: Count = 200
+    psi_warning: Amount = 0.10
+    psi_drift: Amount = 0.25
+    false_discovery_rate: Share = Field(0.01, gt=0, lt=1)
+    minimum_effect_psi: Amount = 0.02
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.psi_warning > self.psi_drift:
+            raise ValueError(f"psi_warning {self.psi_warning:g} must not be above psi_drift {self.psi_drift:g}")
+        return self
+
+
+class Performance(_Section):
+    minimum_rows: Count = 100
+    minimum_positives: Count = 20
+    minimum_auc: Share = 0.75
+    maximum_relative_auc_drop: Share = Field(0.05, gt=0, lt=1)
+
+
+class Retraining(_Section):
+    new_labels: Count = 5_000
+    calendar_months: Count = 1
+    sensor_interval_seconds: Count = 30
+
+
+class Pages(_Section):
+    """Where reports are served: on this machine only."""
+
+    port: int = Field(3070, ge=1024, le=65535)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+class Settings(_Section):
+    """One installation's settings; every field is explained in the shipped `lead_scoring.yaml`."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    clock: Literal["replay", "system"] = "system"
+    periods: Periods
+    columns: Mapping[str, Column]
+    bank: Bank = Bank()
+    labels: Labels = Labels()
+    training: Training = Training()
+    gate: Gate = Gate()
+    scoring: Scoring = Scoring()
+    drift: Drift = Drift()
+    performance: Performance = Performance()
+    retraining: Retraining = Retraining()
+    pages: Pages = Pages()
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if taken := sorted(name for name in self.columns if name.casefold() in _SYSTEM_COLUMNS):
+            raise ValueError(f"columns {taken} are the system's own names; rename them in the export")
+        folded = [name.casefold() for name in self.columns]
+        if alike := sorted(name for name in self.columns if folded.count(name.casefold()) > 1):
+            raise ValueError(f"columns {alike} differ in upper and lower case only; rename them in the export")
+        if blank := sorted(name for name in self.columns if not name or name != name.strip()):
+            raise ValueError(f"columns {blank} are empty or begin or end with a blank; write the name without")
+        if not self.registry.features:
+            raise ValueError("columns hold no feature: give at least one column `role: feature`")
+        return self
+
+    @cached_property
+    def registry(self) -> Registry:
+        return Registry(self.columns)
+
+    @property
+    def calendar(self) -> PeriodCalendar:
+        return self.periods.calendar
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without surprises: a key given twice is an error, and a date stays text, so that a wrong one can be named."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} is given twice", key.start_mark)
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def parse_settings(text: str, where: str) -> Settings:
+    """Settings from YAML text.
+
+    Raises:
+        SettingsError: one line per fault, each naming the key, the value found and what is expected.
+    """
+    try:
+        raw: Any = yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader
+    except (yaml.YAMLError, ValueError) as problem:
+        raise SettingsError(f"{where} is not valid YAML: {problem}. Mend the line it names.") from None
+    if not isinstance(raw, dict):
+        raise SettingsError(f"{where} must hold keys and values, found {type(raw).__name__}; see the shipped example.")
+    try:
+        return Settings.model_validate(raw)
+    except ValidationError as problem:
+        raise SettingsError(f"{where} cannot be used:\n" + "\n".join(_explain(error) for error in problem.errors())) from None
+
+
+def _explain(error: Any) -> str:
+    key = ".".join(str(part) for part in error["loc"]) or "(the whole file)"
+    if error["type"] == "extra_forbidden":
+        return f"  {key}: no such setting (found {error['input']!r}). Remove it, or check the spelling."
+    if error["type"] == "missing":
+        return f"  {key}: is required and missing. Add it; the shipped lead_scoring.yaml shows how."
+    if error["type"] == "string_type" and isinstance(error["input"], bool):
+        return f"  {key}: expected text, found {error['input']!r}. YAML reads a bare yes, no, on or off so: put it in quotes."
+    found = "" if isinstance(error["input"], dict) else f", found {error['input']!r}"
+    return f"  {key}: {error['msg'].removeprefix('Value error, ')}{found}. Correct this value."
+
+
+class Home:
+    """The folders of one installation: everything that is written lies under `data/`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self.data = self.root / "data"
+        self.landing = self.data / "landing"
+        self.lakehouse = self.data / "lakehouse"
+        self.reports = self.data / "reports"
+        self.downloads = self.data / "downloads"
+        self.mlflow = self.data / "mlflow"
+        self.clock_file = self.data / "clock.json"
+
+    @cached_property
+    def settings(self) -> Settings:
+        path = self.root / SETTINGS_FILE
+        if not path.is_file():
+            raise SettingsError(
+                f"no {SETTINGS_FILE} in {self.root}. Run from the project's folder, or set LEAD_SCORING_HOME to it."
+            )
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as problem:
+            raise SettingsError(f"{path} is not UTF-8 text ({problem}). Save it as UTF-8.") from None
+        return parse_settings(text, str(path))
+
+    @property
+    def mirror(self) -> Path | None:
+        """Folder that stands in for the network: the environment's word goes before the settings file's."""
+        named = os.environ.get("LEAD_SCORING_MIRROR")
+        mirror = Path(named) if named else self.settings.bank.mirror
+        return None if mirror is None else (self.root / mirror.expanduser())
+
+
+def find_home() -> Home:
+    """The installation in use: LEAD_SCORING_HOME, else DAGSTER_HOME, else the current folder."""
+    for variable in ("LEAD_SCORING_HOME", "DAGSTER_HOME"):
+        if named := os.environ.get(variable):
+            return Home(Path(named))
+    return Home(Path.cwd())
