@@ -25,7 +25,9 @@ def watch_check(asset: str, judge: Judgement) -> dg.AssetChecksDefinition:
     return _build(asset, judge, blocking=False, severity=dg.AssetCheckSeverity.WARN)
 
 
-def _build(asset: str, judge: Judgement, *, blocking: bool, severity: dg.AssetCheckSeverity) -> dg.AssetChecksDefinition:
+def _build(
+    asset: str, judge: Judgement, *, blocking: bool, severity: dg.AssetCheckSeverity
+) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=dg.AssetKey(asset),
         name=judge.__name__,
@@ -33,7 +35,9 @@ def _build(asset: str, judge: Judgement, *, blocking: bool, severity: dg.AssetCh
         blocking=blocking,
         partitions_def=PERIODS,
     )
-    def check(context: dg.AssetCheckExecutionContext, installation: dg.ResourceParam[Installation]) -> dg.AssetCheckResult:
+    def check(
+        context: dg.AssetCheckExecutionContext, installation: dg.ResourceParam[Installation]
+    ) -> dg.AssetCheckResult:
         found = {period.key: judge(installation, period) for period in periods_of(context)}
         failed = {key: finding for key, finding in found.items() if not finding.passed}
         told = failed or found

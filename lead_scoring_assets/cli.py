@@ -3,6 +3,7 @@
 import csv
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -12,8 +13,11 @@ from lead_scoring_assets.errors import LeadScoringError
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.settings import find_home
 
+if TYPE_CHECKING:
+    from lead_scoring_assets.history import HistoryOutcome
+
 # Progress and remarks go to stderr, so that stdout can be piped.
-_remarks = Console(stderr=True, highlight=False)
+_remarks = Console(stderr=True, highlight=False, soft_wrap=True)
 _answers = Console(highlight=False, soft_wrap=True)
 
 _FAILED = 1
@@ -57,7 +61,9 @@ def prepare() -> None:
     )
 
 
-@main.command(epilog="Examples: lead-scoring materialize   ·   lead-scoring materialize --from 2010-01 --through 2010-03 --again")
+@main.command(
+    epilog="Examples: lead-scoring materialize   ·   lead-scoring materialize --from 2010-01 --through 2010-03 --again"
+)
 @click.option("--from", "first", metavar="PERIOD", help="First period (default: the calendar's first).")
 @click.option("--through", "last", metavar="PERIOD", help="Last period (default: the newest that has closed).")
 @click.option("--again", is_flag=True, help="Also periods that are complete already.")
@@ -69,11 +75,17 @@ def materialize(first: str | None, last: str | None, again: bool) -> None:
     from lead_scoring_assets.history import materialize_history
 
     installation = _open()
-    outcome = materialize_history(installation, first, last, again=again, console=_remarks)
-    for reason in outcome.reasons_to_stop:
-        _remarks.print(f"[bold red]stop:[/] {_escaped(reason)}")
-    _remarks.print(outcome.summary)
-    sys.exit(_FAILED if outcome.reasons_to_stop else 0)
+    _tell_and_exit(materialize_history(installation, first, last, again=again, console=_remarks))
+
+
+@main.command(epilog="Examples: lead-scoring check   ·   lead-scoring check --from 2010-01")
+@click.option("--from", "first", metavar="PERIOD", help="First period (default: the calendar's first).")
+@click.option("--through", "last", metavar="PERIOD", help="Last period (default: the newest that has closed).")
+def check(first: str | None, last: str | None) -> None:
+    """Evaluate every asset check on the tables as they lie there; nothing is materialised. 0, 1 and 2 as for materialize."""
+    from lead_scoring_assets.history import check_history
+
+    _tell_and_exit(check_history(_open(), first, last, console=_remarks))
 
 
 @main.command(epilog="Example: lead-scoring arrive   # then watch the sensors in the Dagster UI")
@@ -91,7 +103,9 @@ def arrive() -> None:
     )
 
 
-@main.command(epilog="Examples: lead-scoring worklist --top 20   ·   lead-scoring worklist --format csv > call-first.csv")
+@main.command(
+    epilog="Examples: lead-scoring worklist --top 20   ·   lead-scoring worklist --format csv > call-first.csv"
+)
 @click.option("--period", metavar="PERIOD", help="Leads that arrived in this period (default: the newest scored one).")
 @click.option("--top", default=20, show_default=True, type=click.IntRange(1), help="How many leads.")
 @click.option("--format", "form", type=click.Choice(["table", "csv"]), default="table", show_default=True)
@@ -135,12 +149,21 @@ def results() -> None:
 
 
 @main.command(epilog="Example: lead-scoring start --port 3001")
-@click.option("--port", default=3000, show_default=True, type=click.IntRange(1024, 65535), help="Port of the Dagster UI.")
+@click.option(
+    "--port", default=3000, show_default=True, type=click.IntRange(1024, 65535), help="Port of the Dagster UI."
+)
 def start(port: int) -> None:
     """Open the Dagster UI with sensors and schedules on, and serve the reports; on this machine only. Ctrl-C ends it."""
     from lead_scoring_assets.serve_ui import serve
 
     sys.exit(serve(_open(), port, _remarks))
+
+
+def _tell_and_exit(outcome: "HistoryOutcome") -> None:
+    for reason in outcome.reasons_to_stop:
+        _remarks.print(f"[bold red]stop:[/] {_escaped(reason)}")
+    _remarks.print(outcome.summary)
+    sys.exit(_FAILED if outcome.reasons_to_stop else 0)
 
 
 def _open() -> Installation:
@@ -156,4 +179,3 @@ def _escaped(text: str) -> str:
     from rich.markup import escape
 
     return escape(text)
-

@@ -1,13 +1,13 @@
 """The injected clock: the only place where the present is read. Logic takes `as_of` from here or from its partition."""
 
 import json
-import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 from lead_scoring_assets.errors import LeadScoringError
+from lead_scoring_assets.files import write_atomically
 
 
 class Clock(Protocol):
@@ -49,8 +49,8 @@ class ReplayClock:
             return _utc(datetime.fromisoformat(json.loads(self._path.read_text(encoding="utf-8"))["now"]))
         except FileNotFoundError:
             raise LeadScoringError(
-                f"the replay clock has not been started: expected {self._path}. Run `lead-scoring prepare` first, or set "
-                "`clock: system` in lead_scoring.yaml for leads that arrive today."
+                f"the replay clock has not been started: expected {self._path}. Run `lead-scoring prepare` first, or "
+                "set `clock: system` in lead_scoring.yaml for leads that arrive today."
             ) from None
         except (KeyError, TypeError, ValueError, LeadScoringError) as problem:
             raise LeadScoringError(
@@ -63,13 +63,10 @@ class ReplayClock:
         moment = _utc(moment)
         if self._path.exists() and moment < self.now():
             raise LeadScoringError(
-                f"the replay clock stands at {self.now()} and cannot go back to {moment}. To replay from the beginning, "
-                f"delete {self._path}."
+                f"the replay clock stands at {self.now()} and cannot go back to {moment}. "
+                f"To replay from the beginning, delete {self._path}."
             )
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self._path.with_name(f".{self._path.name}.{uuid.uuid4().hex}")
-        draft.write_text(json.dumps({"now": moment.isoformat()}) + "\n", encoding="utf-8")
-        draft.replace(self._path)
+        write_atomically(self._path, (json.dumps({"now": moment.isoformat()}) + "\n").encode())
 
 
 def _utc(moment: datetime) -> datetime:

@@ -33,8 +33,11 @@ _ASSET_MODULES = [lead_assets, feature_assets, label_assets, model_assets, predi
 _CHECK_MODULES = [lead_checks, feature_checks, label_checks, model_checks, prediction_checks, monitoring_checks]
 
 
-def build_definitions(resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:
-    """All assets, checks, jobs, sensors and schedules. `resource_overrides` swaps parts, by resource name."""
+def build_definitions(
+    resource_overrides: Mapping[str, object] | None = None,
+    loggers: Mapping[str, dg.LoggerDefinition] | None = None,
+) -> dg.Definitions:
+    """All assets, checks, jobs, sensors and schedules. Overrides swap parts by resource name, `loggers` by theirs."""
     installation = InstallationResource()
     resources: dict[str, object] = {
         "installation": installation,
@@ -53,6 +56,7 @@ def build_definitions(resource_overrides: Mapping[str, object] | None = None) ->
         ],
         schedules=[schedules.retrain_on_calendar],
         resources={**resources, **(resource_overrides or {})},
+        loggers=loggers,
         # Starting a process for each step costs more than the steps; heavy libraries are imported inside them.
         executor=dg.in_process_executor,
     )

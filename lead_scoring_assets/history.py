@@ -1,16 +1,14 @@
-"""Playing history forward with a progress display: what `lead-scoring materialize` does. Dagster is reached through `jobs`."""
+"""Playing history forward, or checking it, with a progress display and a gate. Dagster is reached through `jobs`."""
 
 from dataclasses import dataclass, field
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from lead_scoring_assets.contracts.findings import Evaluation, gate
 from lead_scoring_assets.errors import LeadScoringError
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.periods import Period
-
-JOB = "everything"
 
 
 @dataclass
@@ -26,40 +24,57 @@ class HistoryOutcome:
     def summary(self) -> str:
         if not self.asked:
             return "every period is complete already; --again materialises them once more"
+        judged = sum(len(e.periods) for e in self.evaluations)
         failed = [e for e in self.evaluations if not e.passed]
         warnings = sum(not e.is_error for e in failed)
         return (
-            f"{len(self.ran)} of {len(self.asked)} periods materialised, {len(self.evaluations):,} asset checks run, "
-            f"{len(failed) - warnings} failed, {warnings} warnings"
+            f"{len(self.ran)} of {len(self.asked)} periods done, {judged:,} asset checks run, "
+            f"{len(failed) - warnings} failed, {warnings} with warnings (see the UI)"
         )
 
 
 def materialize_history(
     installation: Installation, first: str | None, last: str | None, *, again: bool, console: Console
 ) -> HistoryOutcome:
-    """Run everything, period by period, and gate on the checks of the periods that ran."""
-    from dagster import DagsterInstance
+    """Run everything over the periods asked for (not those that are complete, unless `again`), and gate on the checks."""
+    return _play("everything", _asked(installation, first, last), console, skip_complete=not again)
 
+
+def check_history(
+    installation: Installation, first: str | None, last: str | None, *, console: Console
+) -> HistoryOutcome:
+    """Evaluate every asset check on the tables as they lie there, and gate on them."""
+    return _play("checks", _asked(installation, first, last), console, skip_complete=False)
+
+
+def _play(job: str, asked: list[Period], console: Console, *, skip_complete: bool) -> HistoryOutcome:
+    from lead_scoring_assets import definitions as front_door
     from lead_scoring_assets import jobs
-    from lead_scoring_assets.definitions import defs
 
-    with DagsterInstance.get() as instance:
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with jobs.open_instance() as instance, Progress(*columns, console=console) as progress:
+        task = progress.add_task("starting", total=None)
+        definitions = front_door.build_definitions(
+            loggers={
+                jobs.PROGRESS_LOGGER: jobs.progress_logger(
+                    lambda what, period: progress.update(task, advance=1, description=f"{what} {period}")
+                )
+            }
+        )
         for run_id in jobs.close_abandoned_runs(instance):
-            console.print(f"run {run_id} had been killed; it is marked as failed and its period will be materialised again")
-        done = set() if again else jobs.finished_periods(defs, instance, JOB)
-        outcome = HistoryOutcome([period for period in _asked(installation, first, last) if period.key not in done])
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=console) as progress:
-            task = progress.add_task("materialising", total=len(outcome.asked))
-            for run in jobs.run_periods(defs, instance, JOB, outcome.asked):
-                outcome.ran.append(run.period.key)
-                outcome.evaluations += run.evaluations
-                outcome.reasons_to_stop += [f"{run.period.key}: {error}" for error in run.errors]
-                progress.update(task, advance=1, description=f"materialised {run.period.key}")
-    # A period that broke off is told once, by the step that failed, not once more for every check it never reached.
-    broke_off = {reason.split(":")[0] for reason in outcome.reasons_to_stop}
-    whole = [key for key in outcome.ran if key not in broke_off]
-    outcome.reasons_to_stop += gate(jobs.check_names(defs), whole, outcome.evaluations)
+            console.print(f"run {run_id} had been killed: it is marked as failed, and its periods are done again")
+        complete = jobs.finished_periods(definitions, instance, job) if skip_complete else set()
+        outcome = HistoryOutcome([period for period in asked if period.key not in complete])
+        progress.update(task, total=jobs.progress_total(definitions, job, outcome.asked))
+        for run in jobs.run_history(definitions, instance, job, outcome.asked):
+            keys = [period.key for period in run.periods]
+            outcome.ran += keys
+            outcome.evaluations += run.evaluations
+            # A stretch that broke off is told by the steps that failed, not again by every check it never reached.
+            outcome.reasons_to_stop += [f"{keys[0]}: {error}" for error in run.errors] or gate(
+                jobs.check_names(definitions), keys, run.evaluations
+            )
+        progress.update(task, description="done")
     return outcome
 
 
@@ -67,7 +82,9 @@ def _asked(installation: Installation, first: str | None, last: str | None) -> l
     calendar = installation.settings.calendar
     newest = calendar.last_closed(installation.clock.now())
     if newest is None:
-        raise LeadScoringError(f"no period has closed yet at {installation.clock.now():%Y-%m-%d}; nothing to materialise.")
+        raise LeadScoringError(
+            f"no period has closed yet at {installation.clock.now():%Y-%m-%d}; nothing to materialise."
+        )
     wanted = calendar.period(last) if last else newest
     if wanted > newest:
         raise LeadScoringError(

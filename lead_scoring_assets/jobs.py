@@ -1,8 +1,10 @@
-"""The jobs, by what they are for, and running one in this process, period by period."""
+"""The jobs, by what they are for, and running one in this process over a stretch of history."""
 
+import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import dagster as dg
 
@@ -10,7 +12,10 @@ from lead_scoring_assets.contracts.findings import Evaluation
 from lead_scoring_assets.periods import Period
 
 TRAINING_ASSETS = ("training_set", "trained_model", "model_evaluation", "promotion_decision")
+PERIODS_A_RUN = 12
+PROGRESS_LOGGER = "progress"
 _PID_TAG = "lead_scoring/pid"
+_RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 _training = dg.AssetSelection.assets(*TRAINING_ASSETS)
 
@@ -28,52 +33,81 @@ JOBS = [
         selection=_training,
         description="Train a candidate as of a period's end, judge it, and decide.",
     ),
+    dg.define_asset_job(
+        "checks",
+        selection=dg.AssetSelection.all_asset_checks(),
+        description="Every asset check, on the tables as they lie there; nothing is materialised.",
+    ),
 ]
+
+Progress = Callable[[str, str], None]
+"""Called with what was done and for which period."""
 
 
 @dataclass(frozen=True)
-class PeriodRun:
-    """How one period went. `errors` are the failures of its steps, one sentence each."""
+class StretchRun:
+    """How one run over a stretch of periods went. `errors` are the failures of its steps, one sentence each."""
 
-    period: Period
+    periods: list[Period]
     run_id: str
     evaluations: list[Evaluation] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
 
-def run_periods(
+def run_history(
     definitions: dg.Definitions, instance: dg.DagsterInstance, job_name: str, periods: Sequence[Period]
-) -> Iterator[PeriodRun]:
-    """Run a job for one period after the other, as history did; stop after the first period that fails.
+) -> Iterator[StretchRun]:
+    """Run a job over `periods` in stretches of up to 12; stop where one fails. `definitions` need a progress logger.
 
-    One process for all: starting one for each step costs more than the steps.
+    One process, and one run for a stretch: Dagster's bookkeeping of a run (some 230 events, each a commit) costs more
+    than the work of one small period. A stretch that fails is played again period by period, so that the good periods
+    get through and the bad one is named; the failed run stays in the UI.
     """
-    job = definitions.resolve_job_def(job_name)
-    for period in periods:
-        result = job.execute_in_process(
-            partition_key=period.key,
-            instance=instance,
-            raise_on_error=False,
-            # Problems are told below in one sentence each; the whole story is in the UI.
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            tags={_PID_TAG: str(os.getpid())},
-        )
-        errors = [
-            f"{event.step_key}: {_root_cause(event.step_failure_data)}" for event in result.get_step_failure_events()
-        ]
-        evaluations = [
-            Evaluation(
-                check=f"{e.asset_key.to_user_string()}:{e.check_name}",
-                period=period.key,
-                passed=e.passed,
-                is_error=e.severity == dg.AssetCheckSeverity.ERROR,
-                sentence=e.description or "",
-            )
-            for e in result.get_asset_check_evaluations()
-        ]
-        yield PeriodRun(period, result.run_id, evaluations, errors)
-        if errors or not result.success:
-            return
+    for stretch in _stretches(periods):
+        run = _run(definitions, instance, job_name, stretch)
+        if run.errors and len(stretch) > 1:
+            for period in stretch:
+                run = _run(definitions, instance, job_name, [period])
+                yield run
+                if run.errors:
+                    return
+        else:
+            yield run
+            if run.errors:
+                return
+
+
+def open_instance() -> dg.DagsterInstance:
+    """Dagster's own records of this home, where runs and materialisations are kept; a context manager."""
+    return dg.DagsterInstance.get()
+
+
+def progress_logger(tell: Progress) -> dg.LoggerDefinition:
+    """A Dagster logger that tells nothing but what was materialised or checked."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            event = getattr(record, "dagster_event", None)
+            if not isinstance(event, dg.DagsterEvent):
+                return
+            if event.is_step_materialization and event.asset_key is not None:
+                tell(event.asset_key.to_user_string(), str(event.partition))
+            elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+                tell(event.asset_check_evaluation_data.check_name, "checked")
+
+    @dg.logger
+    def logger(_: dg.InitLoggerContext) -> logging.Logger:
+        told = logging.Logger("progress")
+        told.addHandler(Handler())
+        return told
+
+    return logger
+
+
+def progress_total(definitions: dg.Definitions, job_name: str, periods: Sequence[Period]) -> int:
+    """How many things a progress logger will be told of: assets for each period, checks for each stretch."""
+    assets = definitions.resolve_job_def(job_name).asset_layer.selected_asset_keys
+    return len(assets) * len(periods) + len(check_names(definitions)) * len(list(_stretches(periods)))
 
 
 def check_names(definitions: dg.Definitions) -> set[str]:
@@ -96,6 +130,50 @@ def close_abandoned_runs(instance: dg.DagsterInstance) -> list[str]:
     for run in abandoned:
         instance.report_run_failed(run, message="The process that ran it was killed.")
     return [run.run_id for run in abandoned]
+
+
+def _stretches(periods: Sequence[Period]) -> Iterator[list[Period]]:
+    """Cut where periods are not neighbours, and after every 12."""
+    stretch: list[Period] = []
+    for period in periods:
+        if stretch and (stretch[-1].end != period.start or len(stretch) == PERIODS_A_RUN):
+            yield stretch
+            stretch = []
+        stretch.append(period)
+    if stretch:
+        yield stretch
+
+
+def _run(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, job_name: str, stretch: Sequence[Period]
+) -> StretchRun:
+    tags = {_PID_TAG: str(os.getpid())}
+    options: dict[str, Any] = {"partition_key": stretch[0].key}
+    if len(stretch) > 1:
+        options = {}
+        tags |= {_RANGE_START: stretch[0].key, _RANGE_END: stretch[-1].key}
+    result = definitions.resolve_job_def(job_name).execute_in_process(
+        instance=instance,
+        raise_on_error=False,
+        tags=tags,
+        # Without a word here Dagster logs every event to the terminal; the UI has them all.
+        run_config={"loggers": {PROGRESS_LOGGER: {}}},
+        **options,
+    )
+    errors = [f"{event.step_key}: {_root_cause(event.step_failure_data)}" for event in result.get_step_failure_events()]
+    if not result.success and not errors:
+        errors = [f"run {result.run_id} failed; the UI shows why"]
+    evaluations = [
+        Evaluation(
+            check=f"{e.asset_key.to_user_string()}:{e.check_name}",
+            periods=tuple(str(key) for key in e.metadata["periods"].value),  # type: ignore[union-attr]
+            passed=e.passed,
+            is_error=e.severity == dg.AssetCheckSeverity.ERROR,
+            sentence=e.description or "",
+        )
+        for e in result.get_asset_check_evaluations()
+    ]
+    return StretchRun(list(stretch), result.run_id, evaluations, errors)
 
 
 def _root_cause(failure: object) -> str:

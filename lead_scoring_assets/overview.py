@@ -16,7 +16,10 @@ def overview(installation: Installation) -> list[tuple[str, str]]:
         return [("clock", f"{installation.clock.now():%Y-%m-%d}: no period has closed yet")]
     champion = situation.champion
     told = [
-        ("clock", f"{situation.now:%Y-%m-%d} ({installation.settings.clock}); newest closed period {situation.period.key}"),
+        (
+            "clock",
+            f"{situation.now:%Y-%m-%d} ({installation.settings.clock}); newest closed period {situation.period.key}",
+        ),
         (
             "champion",
             f"v{champion.version}, trained {champion.period}, live since {champion.effective_at:%Y-%m-%d}: {champion.reason}"
@@ -29,7 +32,9 @@ def overview(installation: Installation) -> list[tuple[str, str]]:
         told.append(("last decision", f"{last['period']}: {last['verdict']}: {last['reason']}"))
     for cause in _CAUSES:
         decision = decide(cause, installation, situation)
-        told.append((cause.replace("_", " "), f"{'cause to retrain' if decision.retrain else 'no cause'}: {decision.reason}"))
+        told.append(
+            (cause.replace("_", " "), f"{'cause to retrain' if decision.retrain else 'no cause'}: {decision.reason}")
+        )
     alerts = installation.events.events(kind=ALERT)
     told.append(("alerts", f"{len(alerts)} so far" if alerts else "none"))
     told += [("", f"[{alert.evidence.get('level')}] {alert.reason}") for alert in alerts[-_ALERTS_SHOWN:]]

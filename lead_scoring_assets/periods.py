@@ -114,7 +114,7 @@ class PeriodCalendar:
 
 
 def months_before(moment: datetime, months: int) -> datetime:
-    """The instant `months` calendar months before `moment`, at the same day where that exists, else the month's last."""
+    """The instant `months` calendar months before `moment`: the same day where that exists, else the month's last."""
     index = moment.year * 12 + moment.month - 1 - months
     first = moment.replace(year=index // 12, month=index % 12 + 1, day=1)
     last_day = ((first.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)).day

@@ -43,6 +43,8 @@ class _Section(BaseModel):
 
 
 class Periods(_Section):
+    """The slices of time, and the days between which they lie."""
+
     cadence: Cadence = "month"
     start: Day
     end: Day | None = None
@@ -57,7 +59,9 @@ class Periods(_Section):
             until = None if self.history_until is None else calendar.period(self.history_until)
         except LeadScoringError as problem:
             raise ValueError(str(problem)) from None
-        if until is not None and not (calendar.start <= until.start and (calendar.end is None or until.end <= calendar.end)):
+        if until is not None and not (
+            calendar.start <= until.start and (calendar.end is None or until.end <= calendar.end)
+        ):
             raise ValueError(f"history_until {until} must lie between start {self.start} and end {self.end}")
         return self
 
@@ -70,6 +74,8 @@ class Periods(_Section):
 
 
 class SimulatedDelay(_Section):
+    """How long the bank's outcomes take to become known: a stated log-normal, because the data does not say."""
+
     median_days_converted: Amount = 9.0
     median_days_lost: Amount = 14.0
     sigma: Amount = 0.6
@@ -78,15 +84,21 @@ class SimulatedDelay(_Section):
 
 
 class Bank(_Section):
+    """The shipped example: where its file comes from."""
+
     mirror: Path | None = None
     simulated_delay: SimulatedDelay = SimulatedDelay()
 
 
 class Labels(_Section):
+    """When a lead without an outcome counts as not converted."""
+
     conversion_window_days: Count = 30
 
 
 class Training(_Section):
+    """How much data a model needs, and how it is trained."""
+
     window_months: Count = 6
     minimum_rows: Count = 10_000
     minimum_positives: Count = 100
@@ -98,6 +110,8 @@ class Training(_Section):
 
 
 class Gate(_Section):
+    """What a candidate must reach, and how much worse than the champion it may be."""
+
     minimum_auc: Share = 0.75
     maximum_brier: Share = 0.25
     auc_tolerance: Share = 0.0
@@ -105,6 +119,8 @@ class Gate(_Section):
 
 
 class Scoring(_Section):
+    """The lowest probability of each bucket."""
+
     buckets: Mapping[str, Share] = {"Hot": 0.8, "Warm": 0.5, "Cool": 0.3}
 
     @model_validator(mode="after")
@@ -116,6 +132,8 @@ class Scoring(_Section):
 
 
 class Drift(_Section):
+    """From which strength on a change of the data is told."""
+
     minimum_rows: Count = 200
     psi_warning: Amount = 0.10
     psi_drift: Amount = 0.25
@@ -130,6 +148,8 @@ class Drift(_Section):
 
 
 class Performance(_Section):
+    """How much matured data a judgement needs, and when the champion has become too weak."""
+
     minimum_rows: Count = 100
     minimum_positives: Count = 20
     minimum_auc: Share = 0.75
@@ -137,6 +157,8 @@ class Performance(_Section):
 
 
 class Retraining(_Section):
+    """The causes for retraining that are not drift."""
+
     new_labels: Count = 5_000
     calendar_months: Count = 1
     sensor_interval_seconds: Count = 30
@@ -150,6 +172,12 @@ class Pages(_Section):
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+
+class Mlflow(_Section):
+    """Where runs and models are recorded."""
+
+    tracking_uri: str | None = None  # None: SQLite and local files under data/mlflow
 
 
 class Settings(_Section):
@@ -167,6 +195,7 @@ class Settings(_Section):
     drift: Drift = Drift()
     performance: Performance = Performance()
     retraining: Retraining = Retraining()
+    mlflow: Mlflow = Mlflow()
     pages: Pages = Pages()
 
     @model_validator(mode="after")
@@ -192,7 +221,7 @@ class Settings(_Section):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without surprises: a key given twice is an error, and a date stays text, so that a wrong one can be named."""
+    """YAML without surprises: a key given twice is an error, a date stays text, so that a wrong one can be named."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -225,7 +254,9 @@ def parse_settings(text: str, where: str) -> Settings:
     try:
         return Settings.model_validate(raw)
     except ValidationError as problem:
-        raise SettingsError(f"{where} cannot be used:\n" + "\n".join(_explain(error) for error in problem.errors())) from None
+        raise SettingsError(
+            f"{where} cannot be used:\n" + "\n".join(_explain(error) for error in problem.errors())
+        ) from None
 
 
 def _explain(error: Any) -> str:
@@ -235,7 +266,7 @@ def _explain(error: Any) -> str:
     if error["type"] == "missing":
         return f"  {key}: is required and missing. Add it; the shipped lead_scoring.yaml shows how."
     if error["type"] == "string_type" and isinstance(error["input"], bool):
-        return f"  {key}: expected text, found {error['input']!r}. YAML reads a bare yes, no, on or off so: put it in quotes."
+        return f"  {key}: expected text, found {error['input']!r} (YAML reads a bare yes or no so). Put it in quotes."
     found = "" if isinstance(error["input"], dict) else f", found {error['input']!r}"
     return f"  {key}: {error['msg'].removeprefix('Value error, ')}{found}. Correct this value."
 

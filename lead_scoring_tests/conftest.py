@@ -6,21 +6,23 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lead_scoring_assets.leads.bank import BANK_ARCHIVE_URL, BANK_FILE_NAME, fetch_bank_file, read_bank_leads
+from lead_scoring_assets.leads.bank import fetch_bank_file, read_bank_leads
 
-_BESIDE_THE_REPOSITORY = Path(__file__).resolve().parents[2] / "shared" / "data"
+_REPOSITORY = Path(__file__).resolve().parents[1]
+_BESIDE_THE_REPOSITORY = _REPOSITORY.parent / "shared" / "data"
 
 
 @pytest.fixture(scope="session")
 def bank_mirror() -> Path:
-    """The folder that holds the real file; its absence is a failure, because a skip would hide what is not tested."""
-    folder = Path(os.environ.get("LEAD_SCORING_MIRROR") or _BESIDE_THE_REPOSITORY)
-    if not any((folder / name).is_file() for name in (BANK_FILE_NAME, f"{BANK_FILE_NAME}.gz")):
-        pytest.fail(
-            f"Expected {BANK_FILE_NAME} or {BANK_FILE_NAME}.gz; found neither; in {folder}. "
-            f"Set LEAD_SCORING_MIRROR to a folder that holds it (it is in the bank.zip inside {BANK_ARCHIVE_URL})."
-        )
-    return folder
+    """A folder that holds the real file: the named mirror, the one beside the repository, else the official download.
+
+    Its absence is a failure, because a skip would hide what is not tested.
+    """
+    if named := os.environ.get("LEAD_SCORING_MIRROR"):
+        return Path(named)
+    if _BESIDE_THE_REPOSITORY.is_dir():
+        return _BESIDE_THE_REPOSITORY
+    return fetch_bank_file(_REPOSITORY / "data" / "downloads", mirror=None).parent
 
 
 @pytest.fixture(scope="session")

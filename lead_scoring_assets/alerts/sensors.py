@@ -1,6 +1,8 @@
 """Sensors that turn failed runs and failed checks into alerts. What an alert is stands in `alerts.py`."""
 
 import json
+import logging
+from datetime import datetime
 
 import dagster as dg
 
@@ -10,7 +12,9 @@ from lead_scoring_assets.models.registry import ModelRegistry
 from lead_scoring_assets.settings import find_home
 
 _INTERVAL_SECONDS = find_home().settings.retraining.sensor_interval_seconds
-_EVENTS_A_TICK = 500
+_RUNS_A_TICK = 50
+_FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+_RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 @dg.run_failure_sensor(
@@ -23,6 +27,8 @@ def alert_on_failed_run(context: dg.RunFailureSensorContext, installation: dg.Re
     """One alert a run."""
     run = context.dagster_run
     period = run.tags.get("dagster/partition", "no period")
+    if _RANGE_START in run.tags:
+        period = f"{run.tags[_RANGE_START]} to {run.tags.get(_RANGE_END)}"
     alert = Alert(
         alert_id=f"alert-run-{run.run_id}",
         level="critical",
@@ -42,36 +48,53 @@ def alert_on_failed_run(context: dg.RunFailureSensorContext, installation: dg.Re
 def alert_on_failed_check(
     context: dg.SensorEvaluationContext, installation: dg.ResourceParam[Installation]
 ) -> dg.SkipReason:
-    """Every evaluation since the last tick, so that a failure followed by a pass is not missed."""
-    after = json.loads(context.cursor)["after"] if context.cursor else None
-    records = context.instance.get_event_records(
-        dg.EventRecordsFilter(event_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION, after_cursor=after),
-        limit=_EVENTS_A_TICK,
+    """Every evaluation of the runs that ended since the last tick, so that a failure followed by a pass is not missed.
+
+    By run, because Dagster keeps each run's events in an SQLite file of its own, and numbers them in each from 1.
+    """
+    runs = context.instance.get_run_records(
+        dg.RunsFilter(statuses=_FINISHED, updated_after=_looked_until(context.cursor)),
+        limit=_RUNS_A_TICK,
+        order_by="update_timestamp",
         ascending=True,
     )
-    raised = 0
-    for record in records:
-        event = record.event_log_entry.dagster_event
-        evaluation = event.asset_check_evaluation_data if event is not None else None
-        if evaluation is None or evaluation.passed:
-            continue
-        check = f"{evaluation.asset_key.to_user_string()}:{evaluation.check_name}"
-        alert = Alert(
-            alert_id=f"alert-check-{record.event_log_entry.run_id}-{check}",
-            level="critical" if evaluation.severity == dg.AssetCheckSeverity.ERROR else "warning",
-            subject=check,
-            message=f"{check} failed: {evaluation.description}",
-        )
-        raised += _raise(alert, "alert_on_failed_check", installation, context.log)
-    if records:
-        context.update_cursor(json.dumps({"after": records[-1].storage_id}))
-    return dg.SkipReason(f"{len(records)} check results looked at, {raised} alerts raised")
+    looked_at = raised = 0
+    for run in runs:
+        run_id = run.dagster_run.run_id
+        for entry in context.instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+            if entry.dagster_event is None:
+                continue
+            looked_at += 1
+            evaluation = entry.dagster_event.asset_check_evaluation_data
+            if not evaluation.passed:
+                raised += _raise(_of(evaluation, run_id), "alert_on_failed_check", installation, context.log)
+    if runs:
+        context.update_cursor(json.dumps({"runs_updated_until": runs[-1].update_timestamp.isoformat()}))
+    return dg.SkipReason(f"{looked_at} check results of {len(runs)} runs looked at, {raised} alerts raised")
 
 
-def _raise(alert: Alert, actor: str, installation: Installation, log: dg.DagsterLogManager) -> bool:
+def _looked_until(cursor: str | None) -> datetime | None:
+    """Where the last tick ended. A cursor that cannot be read is as none: no cause alerts twice."""
+    try:
+        return datetime.fromisoformat(json.loads(cursor)["runs_updated_until"]) if cursor else None
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _of(evaluation: dg.AssetCheckEvaluation, run_id: str) -> Alert:
+    check = f"{evaluation.asset_key.to_user_string()}:{evaluation.check_name}"
+    return Alert(
+        alert_id=f"alert-check-{run_id}-{check}",
+        level="critical" if evaluation.severity == dg.AssetCheckSeverity.ERROR else "warning",
+        subject=check,
+        message=f"{check} failed: {evaluation.description}",
+    )
+
+
+def _raise(alert: Alert, actor: str, installation: Installation, log: logging.Logger) -> bool:
     is_new = raise_alert(
         alert, installation.clock.now(), actor, installation.events, installation.home.data / "logs" / "alerts.jsonl"
     )
     if is_new:
-        log.warning(f"[{alert.level}] {alert.message}")
+        log.warning("[%s] %s", alert.level, alert.message)
     return is_new

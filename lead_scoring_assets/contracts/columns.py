@@ -1,4 +1,4 @@
-"""Columns of the leads and outcomes tables, and the rule that nothing known only after the outcome becomes a feature."""
+"""Columns of leads and outcomes, and the rule that nothing known only after the outcome becomes a feature."""
 
 from collections.abc import Iterable, Mapping
 from typing import Literal, Self
@@ -19,7 +19,7 @@ class Column(BaseModel):
     context (kept for people) · forbidden (would leak the outcome). `missing`: values that mean "not there".
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Kind
     role: Role
@@ -39,6 +39,10 @@ class Column(BaseModel):
             raise ValueError(f"a {self.kind} column cannot be a feature; use integer, number or category")
         if self.kind == "category" and self.role == "feature" and not self.categories:
             raise ValueError("a category feature needs its list of `categories`")
+        if self.kind in ("integer", "number") and self.categories:
+            raise ValueError(f"categories belong to category columns, not to a column of kind {self.kind}")
+        if len(set(self.categories)) < len(self.categories) or any(not c or c != c.strip() for c in self.categories):
+            raise ValueError(f"categories must be distinct texts without outer blanks, found {list(self.categories)}")
         if self.kind not in ("integer", "number") and (self.minimum is not None or self.maximum is not None):
             raise ValueError("minimum and maximum belong to integer and number columns only")
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
@@ -65,7 +69,9 @@ OUTCOME_COLUMNS: Mapping[str, Column] = {
         why="what became of the lead",
         categories=("converted", "disqualified", "lost"),
     ),
-    "outcome_at": Column(kind="timestamp", role="forbidden", available="after_outcome", why="event time of the outcome"),
+    "outcome_at": Column(
+        kind="timestamp", role="forbidden", available="after_outcome", why="event time of the outcome"
+    ),
     "known_at": Column(
         kind="timestamp", role="context", required=False, available="after_outcome", why="when this system knew it"
     ),

@@ -15,10 +15,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One asset check that ran: `check` is `asset:name`, `is_error` its severity had it failed."""
+    """One asset check that ran over `periods`: `check` is `asset:name`, `is_error` its severity had it failed."""
 
     check: str
-    period: str
+    periods: tuple[str, ...]
     passed: bool
     is_error: bool
     sentence: str
@@ -30,12 +30,10 @@ def gate(expected: Collection[str], periods: Collection[str], evaluations: Seque
     Dagster itself calls a run with a failed, non-blocking ERROR check a success, and does not miss a check that never
     ran; this does neither.
     """
-    failed = [
-        f"{e.period}: check {e.check} failed: {e.sentence}" for e in evaluations if e.is_error and not e.passed
-    ]
-    ran = {(e.check, e.period) for e in evaluations}
+    failed = [f"check {e.check} failed: {e.sentence}" for e in evaluations if e.is_error and not e.passed]
+    ran = {(e.check, period) for e in evaluations for period in e.periods}
     silent = [
-        f"{period}: check {check} was expected and never ran"
+        f"check {check} was expected and never ran for {period}"
         for period in sorted(periods)
         for check in sorted(expected)
         if (check, period) not in ran

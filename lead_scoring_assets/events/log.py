@@ -64,7 +64,9 @@ class EventLog:
             """
             SELECT * FROM (
                 SELECT * FROM events
-                QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY happened_at, kind, subject, actor, reason, evidence) = 1
+                QUALIFY 1 = row_number() OVER (
+                    PARTITION BY event_id ORDER BY happened_at, kind, subject, actor, reason, evidence
+                )
             )
             WHERE ($1 IS NULL OR kind = $1) AND ($2 IS NULL OR subject = $2)
             ORDER BY happened_at, event_id

@@ -20,7 +20,7 @@ def compile_features(registry: Registry) -> str:
     """
     registry.assert_no_leakage(registry.features, "lead_features")
     expressions = [*KEYS, *(_expression(name, column) for name, column in registry.features.items())]
-    return f"SELECT {', '.join(expressions)} FROM raw_leads ORDER BY period, lead_id"
+    return f"SELECT {', '.join(expressions)} FROM raw_leads ORDER BY period, lead_id"  # noqa: S608  # names and values are quoted
 
 
 def build_features(raw_leads: pa.Table, registry: Registry) -> pa.Table:

@@ -13,7 +13,9 @@ from lead_scoring_assets.partitions import MATURING, ONE_RUN, PERIODS, periods_o
     partitions_def=PERIODS,
     backfill_policy=ONE_RUN,
     ins={
-        "raw_leads": dg.AssetIn(partition_mapping=MATURING, metadata={"columns": ["lead_id", "created_at", "known_at"]}),
+        "raw_leads": dg.AssetIn(
+            partition_mapping=MATURING, metadata={"columns": ["lead_id", "created_at", "known_at"]}
+        ),
         "raw_outcomes": dg.AssetIn(partition_mapping=MATURING),
     },
     group_name="labels",

@@ -12,7 +12,9 @@ def one_label_per_lead(installation: Installation, period: Period) -> Finding:
     keys = [p.key for p in installation.settings.calendar.through(period)]
     labels = installation.lakehouse.read("ground_truth_labels", periods=keys, columns=["lead_id"])
     twice = query("SELECT lead_id FROM labels GROUP BY lead_id HAVING count(*) > 1", {"labels": labels}).num_rows
-    return Finding(not twice, f"{labels.num_rows:,} labels, {twice:,} leads with more than one", {"labels": labels.num_rows})
+    return Finding(
+        not twice, f"{labels.num_rows:,} labels, {twice:,} leads with more than one", {"labels": labels.num_rows}
+    )
 
 
 def no_label_before_its_time(installation: Installation, period: Period) -> Finding:
@@ -28,4 +30,6 @@ def no_label_before_its_time(installation: Installation, period: Period) -> Find
         {"labels": labels},
         [period.start, period.end, NO_OUTCOME],
     )["n"][0].as_py()
-    return Finding(not early, f"{early:,} of {labels.num_rows:,} labels stand before their time or contradict their basis")
+    return Finding(
+        not early, f"{early:,} of {labels.num_rows:,} labels stand before their time or contradict their basis"
+    )

@@ -12,8 +12,8 @@ from typing import Any
 import deltalake
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as pads
-from deltalake.exceptions import CommitFailedError, DeltaError
+import pyarrow.fs as pafs
+from deltalake.exceptions import CommitFailedError
 
 from lead_scoring_assets.errors import LakehouseError
 
@@ -28,7 +28,7 @@ _KEEP_HISTORY: dict[str, str | None] = {
 _ATTEMPTS = 12
 _WRITE_ID = "lead_scoring.write_id"
 # delta-rs takes the folder for a URL and fails on these, or looks elsewhere.
-_UNUSABLE_IN_A_FOLDER = re.compile(r"[\[\]|^%\\\x00-\x1f]")
+_UNUSABLE_IN_A_FOLDER = re.compile(r"[\[\]|^%#?\\\x00-\x1f]")
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,16 @@ class Lakehouse:
 
     def __init__(self, root: Path) -> None:
         if found := sorted(set(_UNUSABLE_IN_A_FOLDER.findall(root.as_posix()))):
-            raise LakehouseError(f"{root} holds {found}, which Delta tables cannot lie under: use a folder without them")
+            raise LakehouseError(
+                f"{root} holds {found}, which Delta tables cannot lie under: use a folder without them"
+            )
         self.root = root
 
     def path(self, table: str) -> Path:
         return self.root / table
 
     def exists(self, table: str) -> bool:
-        return deltalake.DeltaTable.is_deltatable(str(self.path(table)))
+        return bool(deltalake.DeltaTable.is_deltatable(str(self.path(table))))
 
     def names(self) -> list[str]:
         """Every table there is, in order of name."""
@@ -59,7 +61,7 @@ class Lakehouse:
         return sorted(p.name for p in folders if p.is_dir() and self.exists(p.name))
 
     def version(self, table: str) -> int:
-        return self._open(table).version()
+        return int(self._open(table).version())
 
     def replace_periods(self, table: str, periods: Sequence[str], rows: pa.Table) -> Commit:
         """Make `rows` the whole content of `periods`; every other period stays as it is. One atomic commit.
@@ -73,8 +75,9 @@ class Lakehouse:
             raise LakehouseError(f"{table}: expected a column {PERIOD!r}, found {rows.column_names}")
         strangers = set(rows[PERIOD].unique().to_pylist()) - set(periods)
         if strangers:
-            raise LakehouseError(f"{table}: rows of {sorted(map(str, strangers))} may not be written as {sorted(periods)}")
-        # The predicate is given even when the table is new: without it two first writers overwrite each other.
+            raise LakehouseError(
+                f"{table}: rows of {sorted(map(str, strangers))} may not be written as {sorted(periods)}"
+            )
         # Keys go into the predicate as text; calendar keys hold only digits and dashes, anything else is refused.
         if bad := [key for key in periods if not re.fullmatch(r"[0-9A-Za-z-]+", key)]:
             raise LakehouseError(f"{table}: {bad} cannot be period keys")
@@ -101,10 +104,15 @@ class Lakehouse:
         opened = self._open(table, version)
         names = pa.schema(opened.schema().to_arrow()).names
         wanted = list(columns) if columns is not None else names
-        if missing := [name for name in wanted if name not in names]:
+        needed = wanted if periods is None else [*wanted, PERIOD]
+        if missing := [name for name in needed if name not in names]:
             raise LakehouseError(f"{table} has no column {missing}; it has {names}")
-        chosen = None if periods is None else pc.field(PERIOD).isin(pa.array(periods, pa.string()))
-        dataset = opened.to_pyarrow_dataset()
+        chosen = None if periods is None else pc.field(PERIOD).isin(pa.array(list(periods), pa.string()))
+        # Arrow's own file system: that of delta-rs calls Python from Arrow's threads, which aborts processes at exit.
+        folder = pafs.SubTreeFileSystem(str(self.path(table).resolve()), pafs.LocalFileSystem())
+        import pyarrow.dataset as pads  # brings pandas with it; who only opens the house does not pay for that
+
+        dataset = opened.to_pyarrow_dataset(filesystem=folder)
         # In order of their paths, because Delta lists the newest file first: the history of writes is not content.
         files = sorted(dataset.get_fragments(filter=chosen), key=lambda file: file.path)
         ordered = pads.FileSystemDataset(files, dataset.schema, dataset.format, dataset.filesystem)
@@ -126,6 +134,12 @@ class Lakehouse:
         write_id = uuid.uuid4().hex
 
         def write() -> None:
+            # Made empty first: delta-rs sees no conflict between two writers that both bring a new table's first rows
+            # of a period, and keeps both.
+            if "predicate" in options and not self.exists(table):
+                deltalake.DeltaTable.create(
+                    self.path(table), rows.schema, "ignore", options["partition_by"], configuration=_KEEP_HISTORY
+                )
             deltalake.write_deltalake(
                 self.path(table),
                 rows,
@@ -136,24 +150,25 @@ class Lakehouse:
 
         try:
             _retry_conflicts(write)
-        except DeltaError as problem:
+        except Exception as problem:  # some of delta-rs's refusals have no class of their own
             raise LakehouseError(
-                f"{table}: {rows.num_rows:,} rows with the columns {rows.column_names} cannot be written ({problem}). The "
-                "table is as it was; if its columns have changed, write into a table of another name or home."
+                f"{table}: {rows.num_rows:,} rows with the columns {rows.column_names} cannot be written ({problem}). "
+                "The table is as it was; if columns have changed, start a new home folder for them."
             ) from problem
         return Commit(version=self._version_of(table, write_id), rows=rows.num_rows)
 
     def _version_of(self, table: str, write_id: str) -> int:
-        """The version that one write made; by now others may have written more."""
-        commits = self._open(table).history()
-        return next(int(commit["version"]) for commit in commits if commit.get(_WRITE_ID) == write_id)
+        """The version that one write made: looked up, because `history()` misnumbers when others write meanwhile."""
+        commits = sorted((self.path(table) / "_delta_log").glob("[0-9]*.json"), reverse=True)
+        return next(int(commit.stem) for commit in commits if write_id in commit.read_text(encoding="utf-8"))
 
 
 def _retry_conflicts(write: Callable[[], None]) -> None:
     """Writers that meet on the same periods take turns: delta-rs refuses the later one, which tries again."""
     for attempt in range(_ATTEMPTS):
         try:
-            return write()
+            write()
+            return
         except CommitFailedError:
             if attempt == _ATTEMPTS - 1:
                 raise

@@ -89,7 +89,11 @@ def _tell(context: dg.AssetExecutionContext, period: Period, arrived: Arrivals) 
     reasons = arrived.rejected.group_by("reason").aggregate([("reason", "count")])
     top = reasons.sort_by([("reason_count", "descending")]).slice(0, 10).to_pylist()
     context.add_asset_metadata(
-        {"top_reasons": dg.MetadataValue.md("\n".join(f"- {r['reason_count']} × {r['reason']}" for r in top) or "none")},
+        {
+            "top_reasons": dg.MetadataValue.md(
+                "\n".join(f"- {r['reason_count']} × {r['reason']}" for r in top) or "none"
+            )
+        },
         asset_key="rejected_rows",
         partition_key=period.key,
     )

@@ -8,8 +8,6 @@ import gzip
 import hashlib
 import http.client
 import io
-import os
-import secrets
 import urllib.parse
 import urllib.request
 import zipfile
@@ -23,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from lead_scoring_assets.errors import SourceError
+from lead_scoring_assets.files import write_atomically
 
 BANK_FILE_NAME: Final = "bank-full.csv"
 BANK_FILE_SHA256: Final = "d1513ec63b385506f7cfce9f2c5caa9fe99e7ba4e8c3fa264b3aaf0f849ed32d"
@@ -141,23 +140,6 @@ def fetch_bank_file(
     downloads.mkdir(parents=True, exist_ok=True)
     write_atomically(target, content)
     return target
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` to `path` so that a reader sees the old file or the whole new one, never a part.
-
-    The temporary file lies in the same folder (a rename is atomic only inside one file system) and its name starts
-    with a dot and does not end like the final one, so that who lists the folder for data files passes over it.
-    """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with temporary.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_bank_leads(path: Path) -> pd.DataFrame:

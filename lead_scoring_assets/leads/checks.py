@@ -6,7 +6,9 @@ from lead_scoring_assets.leads import quality
 CHECKS = [
     contract_check("arrived_files", quality.rows_accounted_for),
     contract_check("raw_leads", quality.lead_ids_unique),
-    contract_check("raw_leads", quality.contract_holds),
+    contract_check("raw_leads", quality.leads_keep_contract),
+    contract_check("raw_outcomes", quality.one_outcome_per_lead),
+    contract_check("raw_outcomes", quality.outcomes_keep_contract),
     watch_check("rejected_rows", quality.few_rejected),
     watch_check("arrived_files", quality.files_readable),
 ]

@@ -1,7 +1,7 @@
 """From landed files to raw tables: every row is accepted, rejected with a reason, or counted as a duplicate. No row is
 lost, none counted twice. Pure: what arrived earlier is passed in."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +13,16 @@ from lead_scoring_assets.contracts.validation import arrow_schema, validate
 from lead_scoring_assets.leads.landing import Entity, LandedFile, landed_files, read_landed_file
 from lead_scoring_assets.periods import Period
 
+_SHOWN_CHARACTERS = 2_000
 _POSITION = {"source_file": pa.string(), "source_line": pa.int64()}
 REJECTED_SCHEMA = pa.schema(
-    [("period", pa.string()), ("entity", pa.string()), *_POSITION.items(), ("reason", pa.string()), ("raw_text", pa.string())]
+    [
+        ("period", pa.string()),
+        ("entity", pa.string()),
+        *_POSITION.items(),
+        ("reason", pa.string()),
+        ("raw_text", pa.string()),
+    ]
 )
 FILES_SCHEMA = pa.schema(
     [("period", pa.string()), ("entity", pa.string()), ("source_file", pa.string()), ("sha256", pa.string())]
@@ -43,28 +50,34 @@ class Arrived:
     """Rows that earlier periods accepted: what a new row is compared with."""
 
     def __init__(self, leads: pd.DataFrame, outcomes: pd.DataFrame) -> None:
-        self._rows = {"leads": leads.set_index("lead_id"), "outcomes": outcomes.set_index("lead_id")}
+        self._rows: dict[Entity, list[pd.DataFrame]] = {
+            "leads": [leads.set_index("lead_id")],
+            "outcomes": [outcomes.set_index("lead_id")],
+        }
 
-    def rows(self, entity: Entity) -> pd.DataFrame:
-        return self._rows[entity]
+    def rows(self, entity: Entity) -> list[pd.DataFrame]:
+        """Accepted rows by lead id, in the order in which they came; an id is in one of them at most."""
+        return list(self._rows[entity])
 
     def add(self, arrivals: Arrivals) -> "Arrived":
         """The same, one period later."""
-        leads = pd.concat([self.rows("leads").reset_index(), arrivals.leads.to_pandas()])
-        outcomes = pd.concat([self.rows("outcomes").reset_index(), arrivals.outcomes.to_pandas()])
-        return Arrived(leads, outcomes)
+        later = Arrived(arrivals.leads.to_pandas(), arrivals.outcomes.to_pandas())
+        later._rows = {entity: [*rows, *later._rows[entity]] for entity, rows in self._rows.items()}
+        return later
 
 
 def ingest(landing: Path, period: Period, registry: Registry, earlier: Arrived) -> Arrivals:
     """Read every landed file of `period`. Rows in = accepted + rejected + duplicates, for each file and for all."""
-    lead_rows, rejected, files = _ingest_entity(landing, "leads", period, registry.lead_columns, earlier.rows("leads"), None)
-    created = pd.concat([earlier.rows("leads")["created_at"], lead_rows.set_index("lead_id")["created_at"]])
-    outcome_rows, more_rejected, more_files = _ingest_entity(
-        landing, "outcomes", period, registry.outcome_columns, earlier.rows("outcomes"), created
+    leads, rejected, files = _ingest_entity(
+        landing, "leads", period, registry.lead_columns, earlier.rows("leads"), None
+    )
+    known_leads = [*earlier.rows("leads"), leads.to_pandas().set_index("lead_id")]
+    outcomes, more_rejected, more_files = _ingest_entity(
+        landing, "outcomes", period, registry.outcome_columns, earlier.rows("outcomes"), known_leads
     )
     return Arrivals(
-        leads=_to_arrow(lead_rows, raw_schema(registry.lead_columns)),
-        outcomes=_to_arrow(outcome_rows, raw_schema(registry.outcome_columns)),
+        leads=leads,
+        outcomes=outcomes,
         rejected=pa.Table.from_pylist(rejected + more_rejected, schema=REJECTED_SCHEMA),
         files=pa.Table.from_pylist(files + more_files, schema=FILES_SCHEMA),
     )
@@ -75,40 +88,57 @@ def _ingest_entity(
     entity: Entity,
     period: Period,
     columns: Mapping[str, Column],
-    earlier: pd.DataFrame,
-    created: pd.Series | None,
-) -> tuple[pd.DataFrame, list[dict[str, object]], list[dict[str, object]]]:
+    earlier: list[pd.DataFrame],
+    known_leads: list[pd.DataFrame] | None,
+) -> tuple[pa.Table, list[dict[str, object]], list[dict[str, object]]]:
     required = [name for name, column in columns.items() if name != "known_at" and column.required]
     optional = [name for name in columns if name not in required]
-    accepted: list[pd.DataFrame] = []
+    schema = raw_schema(columns)
+    accepted = [schema.empty_table()]
     rejected: list[dict[str, object]] = []
     files: list[dict[str, object]] = []
-    seen = earlier
+    seen = list(earlier)
     for path in landed_files(landing, entity, period.key):
         landed = read_landed_file(path, required, optional)
-        rows, reasons = _judge(landed, columns, period, created)
+        rows, reasons = _judge(landed, columns, period, known_leads)
         fresh, contradictions, duplicates = _compare(rows, seen, list(columns))
         reasons = {**reasons, **contradictions}
-        seen = pd.concat([seen, fresh.set_index("lead_id")])
-        accepted.append(fresh.assign(period=period.key, source_file=landed.name, source_line=fresh.index))
+        seen.append(fresh.set_index("lead_id"))
+        placed = fresh.assign(period=period.key, source_file=landed.name, source_line=fresh.index)
+        accepted.append(pa.Table.from_pandas(placed[schema.names], schema=schema, preserve_index=False))
         told = [(u.line, u.reason, u.text) for u in landed.unreadable]
-        told += [(line, reason, _as_text(landed.rows, line)) for line, reason in reasons.items()]
+        told += [(line, reason, landed.raw[line]) for line, reason in reasons.items()]
         rejected += [
-            {"period": period.key, "entity": entity, "source_file": landed.name, "source_line": line, "reason": reason, "raw_text": text}
+            {
+                "period": period.key,
+                "entity": entity,
+                "source_file": landed.name,
+                "source_line": line,
+                "reason": reason[:_SHOWN_CHARACTERS],
+                "raw_text": text,
+            }
             for line, reason, text in sorted(told)
         ]
         files.append(
-            {"period": period.key, "entity": entity, "source_file": landed.name, "sha256": landed.sha256}
-            | {"size_bytes": landed.size_bytes, "rows_in": landed.rows_in, "accepted": len(fresh), "rejected": len(told)}
-            | {"duplicates": duplicates, "problem": landed.problem, "note": landed.note}
+            {
+                "period": period.key,
+                "entity": entity,
+                "source_file": landed.name,
+                "sha256": landed.sha256,
+                "size_bytes": landed.size_bytes,
+                "rows_in": landed.rows_in,
+                "accepted": len(fresh),
+                "rejected": len(told),
+                "duplicates": duplicates,
+                "problem": landed.problem,
+                "note": landed.note,
+            }
         )
-    names = [*columns, "period", "source_file", "source_line"]
-    rows = pd.concat(accepted) if accepted else pd.DataFrame({name: pd.Series(dtype="object") for name in names})
-    return rows, rejected, files
+    return pa.concat_tables(accepted), rejected, files
 
 
 def _judge(
-    landed: LandedFile, columns: Mapping[str, Column], period: Period, created: pd.Series | None
+    landed: LandedFile, columns: Mapping[str, Column], period: Period, known_leads: list[pd.DataFrame] | None
 ) -> tuple[pd.DataFrame, dict[int, str]]:
     """Typed rows that keep their contract and their place in time, and the reason for each other line."""
     checked = validate(landed.rows, columns)
@@ -117,42 +147,50 @@ def _judge(
     # claims to have been known before this period began: it did not reach us then.
     stated = rows["known_at"]
     rows = rows.assign(known_at=stated.where(stated > period.start, period.end).astype("datetime64[us, UTC]"))
-    happened = "created_at" if created is None else "outcome_at"
-    reasons |= _told(
-        rows[(stated > period.end) | (rows[happened] > period.end)],
-        lambda row: f"lies in the future of period {period.key}: {happened} {row[happened]}, known_at {row['known_at']}",
-    )
-    if created is not None:
-        born = rows["lead_id"].map(created[~created.index.duplicated()])
-        reasons |= _told(rows[born.isna()], lambda row: f"lead_id: no lead {row['lead_id']!r} has arrived so far")
-        reasons |= _told(
-            rows[rows["outcome_at"] < born], lambda row: f"outcome_at {row['outcome_at']} is before the lead was created"
-        )
-    else:
-        reasons |= _told(
-            rows[rows["known_at"] < rows["created_at"]],
-            lambda row: f"known_at {row['known_at']} is before created_at {row['created_at']}",
-        )
+    happened = "created_at" if known_leads is None else "outcome_at"
+    faults: list[tuple[pd.Series, Callable[[pd.Series], str]]] = [
+        (
+            (stated > period.end) | (rows[happened] > period.end),
+            lambda row: (
+                f"lies in the future of period {period.key}: {happened} {row[happened]}, known_at {row['known_at']}"
+            ),
+        ),
+        (
+            rows["known_at"] < rows[happened],
+            lambda row: f"known_at {row['known_at']} is before {happened} {row[happened]}",
+        ),
+    ]
+    if known_leads is not None:
+        created: dict[object, object] = {}
+        for leads in known_leads:
+            created |= leads.loc[leads.index.isin(rows["lead_id"]), "created_at"].to_dict()
+        born = pd.to_datetime(rows["lead_id"].map(created), utc=True)
+        faults += [
+            (born.isna(), lambda row: f"lead_id: no lead {row['lead_id']!r} has arrived so far"),
+            (rows["outcome_at"] < born, lambda row: f"outcome_at {row['outcome_at']} is before the lead was created"),
+        ]
+    for is_bad, describe in faults:
+        for line, row in rows[is_bad].iterrows():
+            at = int(str(line))
+            reasons[at] = "; ".join([*([reasons[at]] if at in reasons else []), describe(row)])
     return rows[~rows.index.isin(list(reasons))], reasons
 
 
-def _told(rows: pd.DataFrame, reason) -> dict[int, str]:  # type: ignore[no-untyped-def]
-    return {int(str(line)): reason(row) for line, row in rows.iterrows()}
-
-
 def _compare(
-    rows: pd.DataFrame, seen: pd.DataFrame, columns: list[str]
+    rows: pd.DataFrame, seen: list[pd.DataFrame], columns: list[str]
 ) -> tuple[pd.DataFrame, dict[int, str], int]:
     """Fresh rows, contradictions by line, and how many rows say what is already known."""
-    first_here = rows.drop_duplicates("lead_id").set_index("lead_id")
-    again = rows["lead_id"].duplicated() | rows["lead_id"].isin(seen.index)
+    known = [*seen, rows.drop_duplicates("lead_id").set_index("lead_id")]
+    again = rows["lead_id"].duplicated()
+    for earlier in seen:
+        again |= rows["lead_id"].isin(earlier.index)
     # known_at says when a row came, not what it says.
     said = [name for name in columns if name not in ("lead_id", "known_at")]
     contradictions: dict[int, str] = {}
     duplicates = 0
     for line, row in rows[again].iterrows():
         lead_id = row["lead_id"]
-        before = seen.loc[lead_id] if lead_id in seen.index else first_here.loc[lead_id]
+        before = next(earlier.loc[lead_id] for earlier in known if lead_id in earlier.index)
         differing = [name for name in said if not _same(row[name], before[name])]
         if differing:
             told = ", ".join(f"{name} {before[name]} → {row[name]}" for name in differing[:5])
@@ -165,11 +203,3 @@ def _compare(
 def _same(one: object, other: object) -> bool:
     missing = bool(pd.isna(one)), bool(pd.isna(other))  # type: ignore[call-overload]
     return all(missing) or (not any(missing) and bool(one == other))
-
-
-def _as_text(rows: pd.DataFrame, line: int) -> str:
-    return ",".join("" if pd.isna(value) else str(value) for value in rows.loc[line])[:2_000]
-
-
-def _to_arrow(rows: pd.DataFrame, schema: pa.Schema) -> pa.Table:
-    return pa.Table.from_pandas(rows[schema.names], schema=schema, preserve_index=False)

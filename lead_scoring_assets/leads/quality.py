@@ -1,7 +1,10 @@
 """Judgements on the raw tables as they were written: accounting, keys and contract. Pure reads of the lakehouse."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
+from lead_scoring_assets.contracts.columns import Column
 from lead_scoring_assets.contracts.findings import Finding
 from lead_scoring_assets.contracts.validation import validate
 from lead_scoring_assets.installation import Installation
@@ -36,31 +39,52 @@ def rows_accounted_for(installation: Installation, period: Period) -> Finding:
     ).to_pylist()
     rows_in = sum(tables["arrived_files"]["rows_in"].to_pylist())
     if wrong:
-        told = "; ".join(f"{w['source_file']}: {w['rows_in']:,} rows in, {w['accounted']:,} accounted for" for w in wrong)
+        told = "; ".join(
+            f"{w['source_file']}: {w['rows_in']:,} rows in, {w['accounted']:,} accounted for" for w in wrong
+        )
         return Finding(False, f"rows do not add up: {told}. Materialise the period again from its landed files.")
     return Finding(True, f"all {rows_in:,} rows in are accepted, rejected or duplicates", {"rows_in": rows_in})
 
 
 def lead_ids_unique(installation: Installation, period: Period) -> Finding:
     """A lead id names one lead, over all periods so far."""
+    return _ids_unique(installation, period, "raw_leads")
+
+
+def one_outcome_per_lead(installation: Installation, period: Period) -> Finding:
+    """No lead has two outcomes, over all periods so far; what contradicts an earlier one was rejected."""
+    return _ids_unique(installation, period, "raw_outcomes")
+
+
+def _ids_unique(installation: Installation, period: Period, table: str) -> Finding:
     keys = [p.key for p in installation.settings.calendar.through(period)]
-    leads = installation.lakehouse.read("raw_leads", periods=keys, columns=["lead_id"])
-    repeated = query("SELECT lead_id FROM leads GROUP BY lead_id HAVING count(*) > 1 ORDER BY 1", {"leads": leads})
+    rows = installation.lakehouse.read(table, periods=keys, columns=["lead_id"])
+    repeated = query("SELECT lead_id FROM found GROUP BY lead_id HAVING count(*) > 1 ORDER BY 1", {"found": rows})
     some = repeated["lead_id"].slice(0, 5).to_pylist()
     if some:
-        return Finding(False, f"{repeated.num_rows} lead ids occur more than once, such as {some}")
-    return Finding(True, f"{leads.num_rows:,} lead ids, each once", {"lead_ids": leads.num_rows})
+        return Finding(False, f"{repeated.num_rows} lead ids occur more than once in {table}, such as {some}")
+    return Finding(True, f"{rows.num_rows:,} lead ids, each once", {"lead_ids": rows.num_rows})
 
 
-def contract_holds(installation: Installation, period: Period) -> Finding:
+def leads_keep_contract(installation: Installation, period: Period) -> Finding:
     """Every stored lead keeps its contract: kinds, ranges, categories, required values."""
-    columns = installation.settings.registry.lead_columns
-    rows = installation.lakehouse.read("raw_leads", periods=[period.key], columns=list(columns)).to_pandas()
+    return _keeps_contract(installation, period, "raw_leads", installation.settings.registry.lead_columns)
+
+
+def outcomes_keep_contract(installation: Installation, period: Period) -> Finding:
+    """Every stored outcome keeps its contract."""
+    return _keeps_contract(installation, period, "raw_outcomes", installation.settings.registry.outcome_columns)
+
+
+def _keeps_contract(installation: Installation, period: Period, table: str, columns: Mapping[str, Column]) -> Finding:
+    rows = installation.lakehouse.read(table, periods=[period.key], columns=list(columns)).to_pandas()
     texts = rows.apply(lambda values: values.map(_text).astype("string")) if len(rows) else rows.astype("string")
     reasons = validate(texts, columns).reasons
     if len(reasons):
-        return Finding(False, f"{len(reasons):,} of {len(rows):,} stored leads break the contract, first: {reasons.iloc[0]}")
-    return Finding(True, f"all {len(rows):,} stored leads keep the contract", {"leads": len(rows)})
+        return Finding(
+            False, f"{len(reasons):,} of {len(rows):,} stored rows break the contract, first: {reasons.iloc[0]}"
+        )
+    return Finding(True, f"all {len(rows):,} stored rows keep the contract", {"rows": len(rows)})
 
 
 def _text(value: object) -> str:

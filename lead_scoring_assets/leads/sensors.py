@@ -6,11 +6,15 @@ from pathlib import Path
 
 import dagster as dg
 
+from lead_scoring_assets.errors import LeadScoringError
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.leads.landing import ENTITIES, landed_files, landed_periods, stray_files
+from lead_scoring_assets.periods import Period, PeriodCalendar
 from lead_scoring_assets.settings import find_home
 
 JOB = "arrival"
+Remembered = dict[str, list[str | int]]
+"""By file: size, modification time, and SHA-256 when it was last read."""
 _INTERVAL_SECONDS = find_home().settings.retraining.sensor_interval_seconds
 
 
@@ -24,14 +28,14 @@ def leads_landed(
     context: dg.SensorEvaluationContext, installation: dg.ResourceParam[Installation]
 ) -> dg.SensorResult | dg.SkipReason:
     """One run for each period whose files differ from what `arrived_files` says was ingested."""
-    cache: dict[str, list[str | int]] = json.loads(context.cursor) if context.cursor else {}
-    fresh: dict[str, list[str | int]] = {}
+    cache, fresh = _remembered(context.cursor), Remembered()
     ingested = _ingested(installation)
     requests = []
-    calendar = installation.settings.calendar
     now = installation.clock.now()
-    periods = landed_periods(installation.home.landing)
-    early = [key for key in periods if calendar.period(key).end > now]
+    folders = {key: _period(installation.settings.calendar, key) for key in landed_periods(installation.home.landing)}
+    strangers = [key for key, period in folders.items() if period is None]
+    periods = {key: period for key, period in folders.items() if period is not None}
+    early = [key for key, period in periods.items() if period.end > now]
     for key in periods:
         found = {name: _checksum(path, name, cache, fresh) for name, path in _files(installation.home.landing, key)}
         if key in early or found == ingested.get(key, {}):
@@ -45,7 +49,30 @@ def leads_landed(
     told = f"all files of {len(periods) - len(early)} periods are ingested"
     told += f"; {', '.join(early)} is not over yet at {now:%Y-%m-%d}" if early else ""
     told += f"; not read, because they lie outside a period's folder: {', '.join(strays)}" if strays else ""
+    told += (
+        f"; not read, because they name no period of this system: folders {', '.join(strangers)}" if strangers else ""
+    )
     return dg.SensorResult(skip_reason=told, cursor=json.dumps(fresh))
+
+
+def _period(calendar: PeriodCalendar, key: str) -> Period | None:
+    """The period that a folder names; None when it names none of the calendar's."""
+    try:
+        period = calendar.period(key)
+    except LeadScoringError:
+        return None
+    is_inside = calendar.start <= period.start and (calendar.end is None or period.end <= calendar.end)
+    return period if is_inside else None
+
+
+def _remembered(cursor: str | None) -> Remembered:
+    """What the last tick knew. What cannot be understood counts as not known: its files are read again."""
+    try:
+        found = json.loads(cursor or "{}")
+    except ValueError:
+        return {}
+    entries = found.items() if isinstance(found, dict) else ()
+    return {name: known for name, known in entries if isinstance(known, list) and len(known) == 3}
 
 
 def _files(landing: Path, period: str) -> list[tuple[str, Path]]:
@@ -62,11 +89,12 @@ def _ingested(installation: Installation) -> dict[str, dict[str, str]]:
     return found
 
 
-def _checksum(path: Path, name: str, cache: dict[str, list[str | int]], fresh: dict[str, list[str | int]]) -> str:
+def _checksum(path: Path, name: str, cache: Remembered, fresh: Remembered) -> str:
     """SHA-256 of a file; one whose size and modification time are as at the last tick is not read again."""
     stat = path.stat()
     known = cache.get(name)
     if known is None or known[:2] != [stat.st_size, stat.st_mtime_ns]:
-        known = [stat.st_size, stat.st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest()]
+        with path.open("rb") as file:
+            known = [stat.st_size, stat.st_mtime_ns, hashlib.file_digest(file, "sha256").hexdigest()]
     fresh[name] = known
     return str(known[2])

@@ -16,13 +16,13 @@ from lead_scoring_assets.models.deployments import Deployment, Deployments
 from lead_scoring_assets.models.encoder import Encoder
 from lead_scoring_assets.models.evaluation import Metric, evaluate
 from lead_scoring_assets.models.gate import Comparison, Decision, compare, decide_promotion
-from lead_scoring_assets.plots import bar_plot
 from lead_scoring_assets.models.registry import ModelRegistry, RegisteredModel
 from lead_scoring_assets.models.scorer import load_scorer, save_bundle
 from lead_scoring_assets.models.training import refuse_to_train, train
 from lead_scoring_assets.models.training_set import HOLDOUT, TRAIN, TrainingWindow, build_training_set
 from lead_scoring_assets.partitions import ONE_RUN, PERIODS, TRAINING_WINDOW, periods_of
 from lead_scoring_assets.periods import Period
+from lead_scoring_assets.plots import bar_plot
 
 _SHARED: dict[str, Any] = {
     "partitions_def": PERIODS,
@@ -101,10 +101,8 @@ def trained_model(
     training_set: pa.Table,
 ) -> pa.Table:
     """The model as of this period's end, registered in MLflow; or the refusal to train one, with its reason."""
-    rows = []
     try:
-        for period in periods_of(context):
-            rows.append(_train_period(context, installation, mlflow, period, training_set))
+        rows = [_train_period(context, installation, mlflow, period, training_set) for period in periods_of(context)]
     except BaseException:
         # dagster-mlflow would leave the run open, or end it as finished when the process exits.
         mlflow.end_run(status="FAILED")
@@ -210,7 +208,11 @@ def promotion_decision(
             }
         )
         context.add_asset_metadata(
-            {"verdict": decision.verdict, "reason": decision.reason, "champion": champion.version if champion else "none"},
+            {
+                "verdict": decision.verdict,
+                "reason": decision.reason,
+                "champion": champion.version if champion else "none",
+            },
             partition_key=period.key,
         )
     # The table leads, the alias follows: a process that dies in between is put right by the next decision.
@@ -260,7 +262,8 @@ def _candidate(trained_model: pa.Table, period: Period) -> RegisteredModel | Non
 
 
 def _rows(table: pa.Table, period: Period) -> pd.DataFrame:
-    return table.filter(pc.equal(table["period"], period.key)).to_pandas()
+    frame: pd.DataFrame = table.filter(pc.equal(table["period"], period.key)).to_pandas()
+    return frame
 
 
 def _only(table: pa.Table, period: Period) -> dict[str, Any]:

@@ -56,8 +56,8 @@ class Deployments:
         """All deployments in the order in which they were recorded."""
         if not self._lakehouse.exists(TABLE):
             return []
-        rows = self._lakehouse.read(TABLE).sort_by([("sequence", "ascending"), ("effective_at", "ascending")]).to_pylist()
-        return [Deployment(**{name: value for name, value in row.items() if name != "sequence"}) for row in rows]
+        rows = self._lakehouse.read(TABLE).sort_by([("sequence", "ascending"), ("effective_at", "ascending")])
+        return [Deployment(**row) for row in rows.drop_columns(["sequence"]).to_pylist()]
 
     def champion_at(self, moment: datetime) -> Deployment | None:
         """The champion at `moment`: the deployment that took effect last, up to then."""

@@ -54,7 +54,7 @@ def evaluate(labels: Floats, scores: Floats) -> list[Metric]:
 
 
 def auc(labels: Floats, scores: Floats) -> Metric:
-    """Area under the ROC curve (the chance that a converted lead has the higher score), interval after DeLong (1988)."""
+    """Area under the ROC curve (the chance that a converted lead scores higher), interval after DeLong (1988)."""
     converted, others = _placements(labels, scores)
     if len(converted) < 2 or len(others) < 2:
         return Metric("auc", np.nan, np.nan, np.nan, len(labels))
@@ -119,7 +119,7 @@ def share(name: str, successes: int, n: int) -> Metric:
     """A share with Wilson's score interval (1927), which keeps its coverage near 0 and 1 and for small n."""
     if not n:
         return Metric(name, np.nan, np.nan, np.nan, 0)
-    share = successes / n
-    middle = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    half = _Z * sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)
-    return Metric(name, share, max(0.0, middle - half), min(1.0, middle + half), n)
+    observed = successes / n
+    middle = (observed + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
+    half = _Z * sqrt(observed * (1 - observed) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)
+    return Metric(name, observed, max(0.0, middle - half), min(1.0, middle + half), n)

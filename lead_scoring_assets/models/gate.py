@@ -47,7 +47,7 @@ def decide_promotion(auc: Metric, brier: Metric, comparison: Comparison | None, 
         sentence
         for fails, sentence in (
             (not auc.value >= gate.minimum_auc, f"AUC {auc.value:.3f} is below the floor {gate.minimum_auc:.3f}"),
-            (not brier.value <= gate.maximum_brier, f"Brier {brier.value:.4f} is above the limit {gate.maximum_brier:.4f}"),
+            (not brier.value <= gate.maximum_brier, f"Brier {brier.value:.4f} is above {gate.maximum_brier:.4f}"),
         )
         if fails
     ]
@@ -64,7 +64,7 @@ def decide_promotion(auc: Metric, brier: Metric, comparison: Comparison | None, 
     if not comparison.auc.value >= -gate.auc_tolerance:
         return Decision("rejected", f"ranks worse than allowed ({gate.auc_tolerance:.3f}) {told}")
     if not comparison.brier.value <= gate.brier_tolerance:
-        return Decision("rejected", f"its probabilities are further off than allowed ({gate.brier_tolerance:.4f}) {told}")
+        return Decision("rejected", f"its probabilities are worse than allowed ({gate.brier_tolerance:.4f}) {told}")
     return Decision("promoted", f"not worse {told}")
 
 

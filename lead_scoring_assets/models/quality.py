@@ -26,6 +26,21 @@ def nothing_leaks(installation: Installation, period: Period) -> Finding:
     return Finding(True, f"{len(train):,} leads to learn from, all older than the {len(holdout):,} to judge on")
 
 
+def model_or_reason(installation: Installation, period: Period) -> Finding:
+    """There is either a registered model that loads and scores as trained, or the reason why none was trained."""
+    rows = installation.lakehouse.read("trained_model", periods=[period.key]).to_pylist()
+    if len(rows) != 1:
+        return Finding(False, f"{len(rows)} rows, 1 expected")
+    row = rows[0]
+    if row["version"] is None:
+        return Finding(bool(row["refusal"]), row["refusal"] or "neither a model nor a reason")
+    try:
+        load_scorer(installation.home.data / row["bundle"], row["fingerprint"])
+    except LakehouseError as problem:
+        return Finding(False, f"v{row['version']}: {problem}")
+    return Finding(True, f"v{row['version']} loads and scores its golden rows as trained")
+
+
 def champion_loads(installation: Installation, period: Period) -> Finding:
     """The champion at the period's end is whole and scores its golden rows as on the day it was trained."""
     champion = Deployments(installation.lakehouse).champion_at(period.end)
@@ -42,7 +57,9 @@ def decision_recorded(installation: Installation, period: Period) -> Finding:
     """There is exactly one decision, with a reason."""
     rows = installation.lakehouse.read("promotion_decision", periods=[period.key]).to_pylist()
     passed = len(rows) == 1 and bool(rows[0]["reason"])
-    return Finding(passed, f"{rows[0]['verdict']}: {rows[0]['reason']}" if passed else f"{len(rows)} decisions, 1 expected")
+    return Finding(
+        passed, f"{rows[0]['verdict']}: {rows[0]['reason']}" if passed else f"{len(rows)} decisions, 1 expected"
+    )
 
 
 def ranks_better_than_chance(installation: Installation, period: Period) -> Finding:
@@ -52,4 +69,4 @@ def ranks_better_than_chance(installation: Installation, period: Period) -> Find
     if auc is None:
         return Finding(True, "insufficient data: no model was trained")
     sentence = f"AUC {auc['value']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}], n = {auc['n']:,}"
-    return Finding(bool(auc["low"] > 0.5), sentence, {"auc": auc["value"], "auc_low": auc["low"]})  # noqa: PLR2004
+    return Finding(bool(auc["low"] > 0.5), sentence, {"auc": auc["value"], "auc_low": auc["low"]})

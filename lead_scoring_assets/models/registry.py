@@ -1,6 +1,7 @@
 """MLflow: the run that trained a model, its registered version, and the champion alias. Decisions are not made here."""
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,7 +41,8 @@ class ModelRegistry:
 
     @property
     def tracking_uri(self) -> str:
-        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self._home.mlflow / 'mlflow.db'}"
+        # Not MLFLOW_TRACKING_URI: MLflow writes that variable itself, and a second installation would inherit the first's.
+        return self._home.settings.mlflow.tracking_uri or f"sqlite:///{self._home.mlflow / 'mlflow.db'}"
 
     @property
     def client(self) -> "MlflowClient":
@@ -65,7 +67,7 @@ class ModelRegistry:
         return self._describe(min(found, key=lambda v: int(v.version))) if found else None
 
     def register(self, bundle: Path, encoder: Encoder, period: str, fingerprint: str) -> RegisteredModel:
-        """Log `bundle` to the active MLflow run as a pickle-free pyfunc that gives probabilities; register a version."""
+        """Log `bundle` to the active MLflow run as a pickle-free pyfunc that gives probabilities, and register it."""
         import mlflow
         import xgboost
         from mlflow.models import ModelSignature
@@ -73,14 +75,17 @@ class ModelRegistry:
 
         inputs = [ColSpec("double", name, required=False) for name in encoder.numeric]
         inputs += [ColSpec("string", name, required=False) for name in encoder.categories]
-        info = mlflow.pyfunc.log_model(
-            name="model",
-            loader_module="lead_scoring_assets.models.scorer",
-            data_path=str(bundle),
-            # Stated, because finding them out by importing everything takes MLflow five seconds a model.
-            pip_requirements=["lead-scoring", f"xgboost=={xgboost.__version__}"],
-            signature=ModelSignature(inputs=Schema(inputs), outputs=Schema([ColSpec("double")])),
-        )
+        with warnings.catch_warnings():
+            # It asks for an input example to check the signature with; ours is stated, and golden rows check the model.
+            warnings.filterwarnings("ignore", message=".*input example was not provided", category=UserWarning)
+            info = mlflow.pyfunc.log_model(
+                name="model",
+                loader_module="lead_scoring_assets.models.scorer",
+                data_path=str(bundle),
+                # Stated, because finding them out by importing everything takes MLflow five seconds a model.
+                pip_requirements=["lead-scoring", f"xgboost=={xgboost.__version__}"],
+                signature=ModelSignature(inputs=Schema(inputs), outputs=Schema([ColSpec("double")])),
+            )
         run = mlflow.active_run()
         relative = self._relative(Path(unquote(urlparse(info.artifact_path).path)) / "data" / bundle.name)
         # All tags at once: a version without its bundle, left by a process that died in between, could not be used.
@@ -122,8 +127,8 @@ class ModelRegistry:
     def _relative(self, folder: Path) -> str:
         if not folder.is_relative_to(self._home.data):
             raise LakehouseError(
-                f"MLflow put a model into {folder}, expected a folder in {self._home.data}: the experiment {self.name!r} "
-                "was made for another place. Rename the experiment in MLflow, or move the installation back."
+                f"MLflow put a model into {folder}, expected a folder in {self._home.data}: the experiment "
+                f"{self.name!r} was made for another place. Rename it in MLflow, or move the installation back."
             )
         return str(folder.relative_to(self._home.data))
 

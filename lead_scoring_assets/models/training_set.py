@@ -59,7 +59,7 @@ def build_training_set(
         WHERE f.known_at <= $6 AND l.label_known_at <= $6
           AND (f.created_at >= $2 AND f.created_at < $3 OR f.created_at >= $4 AND f.created_at < $5)
         ORDER BY f.lead_id
-        """,
+        """,  # noqa: S608  # names are quoted, values bound
         {"features": features, "labels": labels},
         [period.key, window.start, window.embargo, window.holdout, window.end, period.end],
     )

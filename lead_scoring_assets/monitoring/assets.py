@@ -38,12 +38,12 @@ DRIFT_SCHEMA = pa.schema(
         for f in fields(FeatureDrift)
     ]
 )
-REPORT_SCHEMA = pa.schema([("period", pa.string()), ("file", pa.string()), ("model_version", pa.int64()), ("summary", pa.string())])
-
-
-@dg.asset(
-    **_SHARED, deps=[dg.AssetDep("promotion_decision", partition_mapping=PREVIOUS)], kinds={"scipy", "deltalake"}
+REPORT_SCHEMA = pa.schema(
+    [("period", pa.string()), ("file", pa.string()), ("model_version", pa.int64()), ("summary", pa.string())]
 )
+
+
+@dg.asset(**_SHARED, deps=[dg.AssetDep("promotion_decision", partition_mapping=PREVIOUS)], kinds={"scipy", "deltalake"})
 def feature_drift(
     context: dg.AssetExecutionContext, installation: dg.ResourceParam[Installation], lead_features: pa.Table
 ) -> pa.Table:
@@ -53,7 +53,9 @@ def feature_drift(
     for period in periods_of(context):
         champion = Deployments(installation.lakehouse).champion_at(period.start)
         if champion is None:
-            context.add_asset_metadata({"summary": "no champion yet: nothing to compare with"}, partition_key=period.key)
+            context.add_asset_metadata(
+                {"summary": "no champion yet: nothing to compare with"}, partition_key=period.key
+            )
             continue
         registry = settings.registry
         reference = build_reference(
@@ -69,9 +71,15 @@ def feature_drift(
                 "summary": summary.sentence,
                 "severity": summary.severity,
                 "features_drifted": summary.n_drifted,
-                "largest_debiased_psi": summary.max_psi_debiased if summary.max_psi_debiased is not None else float("nan"),
+                "largest_debiased_psi": summary.max_psi_debiased
+                if summary.max_psi_debiased is not None
+                else float("nan"),
                 "reference": f"training window of champion v{champion.version} ({champion.period})",
-                **({"psi": dg.MetadataValue.md(bar_plot(psi, "PSI by feature", settings.drift.psi_drift))} if psi else {}),
+                **(
+                    {"psi": dg.MetadataValue.md(bar_plot(psi, "PSI by feature", settings.drift.psi_drift))}
+                    if psi
+                    else {}
+                ),
             },
             partition_key=period.key,
         )
@@ -104,6 +112,8 @@ def drift_report(
             _of(lead_features, period.key),
             registry.numeric_features,
             registry.category_features,
+            psi_warning=installation.settings.drift.psi_warning,
+            psi_drift=installation.settings.drift.psi_drift,
         )
         summary = summarise_drift(drifts).sentence
         rows.append({"period": period.key, "file": file.name, "model_version": champion.version, "summary": summary})
@@ -152,8 +162,10 @@ def model_performance(
 def _trained_on(installation: Installation, champion: Deployment) -> pd.DataFrame:
     """The leads the champion learned from: what drift is measured against."""
     rows = installation.lakehouse.read("training_set", periods=[champion.period])
-    return rows.filter(pc.equal(rows["split"], TRAIN)).to_pandas()
+    frame: pd.DataFrame = rows.filter(pc.equal(rows["split"], TRAIN)).to_pandas()
+    return frame
 
 
 def _of(table: pa.Table, period: str) -> pd.DataFrame:
-    return table.filter(pc.equal(table["period"], period)).to_pandas()
+    frame: pd.DataFrame = table.filter(pc.equal(table["period"], period)).to_pandas()
+    return frame

@@ -43,24 +43,27 @@ def measure_benefit(installation: Installation, called_share: float = CALLED_SHA
             FROM lead_scores s JOIN ground_truth_labels l USING (lead_id)
             WHERE l.matures_at <= (SELECT max(label_known_at) FROM ground_truth_labels)
         )
-        SELECT list(DISTINCT period ORDER BY period) AS periods, count(*) AS leads, sum(label) AS conversions,
-               count_if(is_called) AS called, sum(label) FILTER (is_called) AS conversions_called
+        SELECT list(DISTINCT period ORDER BY period) AS periods, count(*) AS leads, count_if(label = 1) AS conversions,
+               count_if(is_called) AS called, count_if(is_called AND label = 1) AS conversions_called
         FROM matured
         """,
         tables,
         [called_share],
     ).to_pylist()[0]
     if not found["conversions"]:
-        raise LeadScoringError("no scored lead has matured with a conversion yet: results need outcomes. Materialise more.")
-    conversions, captured = int(found["conversions"]), int(found["conversions_called"] or 0)
+        raise LeadScoringError(
+            "no scored lead has matured with a conversion yet: results need outcomes. Materialise more."
+        )
+    counts = {name: int(found[name]) for name in ("leads", "conversions", "called", "conversions_called")}
+    conversions, captured = counts["conversions"], counts["conversions_called"]
     return Benefit(
         periods=found["periods"],
-        leads=found["leads"],
+        leads=counts["leads"],
         conversions=conversions,
         called_share=called_share,
         captured=share("captured", captured, conversions),
-        rate_called=share("rate_called", captured, found["called"]),
-        rate_all=share("rate_all", conversions, found["leads"]),
+        rate_called=share("rate_called", captured, counts["called"]),
+        rate_all=share("rate_all", conversions, counts["leads"]),
     )
 
 
@@ -79,4 +82,3 @@ def describe(benefit: Benefit) -> str:
         f"Intervals: {CONFIDENCE:.0%}, Wilson. Scores: those given when the lead arrived, by the champion of that day. "
         "Leads and outcomes are real; when an outcome became known is simulated."
     )
-

@@ -78,7 +78,7 @@ def judge_cohort(cohort: Cohort, settings: Performance) -> tuple[PerformanceStat
 
 
 def measure(cohort: Cohort, settings: Performance, period: str, as_of: object) -> list[dict[str, object]]:
-    """Rows of `model_performance` for one cohort: the same metrics as at evaluation, each with interval, n and as-of."""
+    """Rows of `model_performance` for one cohort: the metrics of evaluation, each with interval, n and as-of."""
     status, reason = judge_cohort(cohort, settings)
     return [
         {

@@ -8,7 +8,9 @@ from lead_scoring_assets.periods import Period
 
 def every_feature_judged(installation: Installation, period: Period) -> Finding:
     """With a champion live, there is one drift row for each feature of the registry."""
-    found = installation.lakehouse.read("feature_drift", periods=[period.key], columns=["feature"])["feature"].to_pylist()
+    found = installation.lakehouse.read("feature_drift", periods=[period.key], columns=["feature"])[
+        "feature"
+    ].to_pylist()
     champion = Deployments(installation.lakehouse).champion_at(period.start)
     expected = sorted(installation.settings.registry.features) if champion else []
     return Finding(sorted(found) == expected, f"{len(found)} features judged, {len(expected)} expected")
@@ -43,7 +45,9 @@ def labels_cover_cohort(installation: Installation, period: Period) -> Finding:
     rows = installation.lakehouse.read("model_performance", periods=[period.key]).to_pylist()
     low = [row for row in rows if row["label_coverage"] < 1]
     if low:
-        return Finding(False, f"v{low[0]['model_version']}: only {low[0]['label_coverage']:.1%} of scored leads are labelled")
+        return Finding(
+            False, f"v{low[0]['model_version']}: only {low[0]['label_coverage']:.1%} of scored leads are labelled"
+        )
     return Finding(True, f"{rows[0]['n']:,} scored leads, all labelled" if rows else "no scored lead matured")
 
 

@@ -6,7 +6,6 @@ import logging
 import math
 import os
 import re
-import secrets
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lead_scoring_assets.files import write_atomically
 from lead_scoring_assets.monitoring.drift import FeatureDrift, summarise_drift
 from lead_scoring_assets.monitoring.reference import single_column
 
@@ -25,17 +25,7 @@ SAMPLE_ROWS = 5_000
 DRAWN_CATEGORIES = 50
 COLOURS = {"drift": "#c62828", "warning": "#ef9f00", "ok": "#78909c"}
 ORDER = ("drift", "warning", "not_computable", "insufficient_data", "ok")
-HEADER = [
-    "Feature",
-    "Status",
-    "PSI",
-    "PSI debiased",
-    "JS distance",
-    "KS",
-    "Cramér's V",
-    "Adjusted p",
-    "Null change, pp",
-]
+HEADER = ["Feature", "Status", "PSI", "PSI debiased", "JS distance", "KS", "Cramér's V", "Adjusted p", "Nulls, ± pp"]
 
 EVIDENTLY_FAILURES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What Evidently raises on values it did not expect, pydantic's ValidationError (a ValueError) included."""
@@ -77,12 +67,7 @@ def render_drift_report(
         about = _about_the_samples(len(reference), len(current), left_out)
         verdicts = _draw_verdicts(title=title, drifts=drifts, limits=(psi_warning, psi_drift), about=about)
         page = _page(title, [*verdicts, *drawn])
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        temporary.write_text(page, encoding="utf-8")
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomically(target, page.encode())
     return target
 
 

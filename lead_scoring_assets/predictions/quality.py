@@ -20,13 +20,15 @@ def every_lead_scored_once(installation: Installation, period: Period) -> Findin
     expected = leads if champion else []
     passed = sorted(scored) == sorted(expected)
     told = f"champion v{champion.version}" if champion else "no champion yet"
-    return Finding(passed, f"{len(scored):,} scores for {len(expected):,} leads to score ({told})", {"scores": len(scored)})
+    return Finding(
+        passed, f"{len(scored):,} scores for {len(expected):,} leads to score ({told})", {"scores": len(scored)}
+    )
 
 
 def scores_are_probabilities(installation: Installation, period: Period) -> Finding:
     """Every score is a number from 0 to 1."""
     scores = installation.lakehouse.read("lead_scores", periods=[period.key], columns=["probability"])["probability"]
-    inside = pc.fill_null(pc.and_(pc.greater_equal(scores, 0), pc.less_equal(scores, 1)), False)  # noqa: FBT003
+    inside = pc.fill_null(pc.and_(pc.greater_equal(scores, 0), pc.less_equal(scores, 1)), False)
     bad = len(scores) - (pc.sum(inside).as_py() or 0)
     return Finding(not bad, f"{bad:,} of {len(scores):,} scores are not between 0 and 1")
 

@@ -3,8 +3,11 @@
 from typing import Any
 
 from lead_scoring_assets.errors import LeadScoringError
+from lead_scoring_assets.features.plan import quoted
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.query import query
+
+_FEATURES_SHOWN = 4
 
 
 def best_leads(installation: Installation, period: str | None, top: int) -> list[dict[str, Any]]:
@@ -16,15 +19,14 @@ def best_leads(installation: Installation, period: str | None, top: int) -> list
     wanted = None if period is None else [installation.settings.calendar.period(period).key]
     scores = installation.lakehouse.read("lead_scores", periods=wanted)
     features = installation.lakehouse.read("lead_features", periods=wanted)
-    shown = [name for name in installation.settings.registry.features][:4]  # noqa: C416
-    columns = ", ".join(f'f."{name}"' for name in shown)
+    columns = ", ".join(f"f.{quoted(name)}" for name in list(installation.settings.registry.features)[:_FEATURES_SHOWN])
     rows: list[dict[str, Any]] = query(
         f"""
         SELECT s.period, s.rank, s.lead_id, s.probability, s.bucket, s.model_version, {columns}
         FROM scores s JOIN features f USING (lead_id, period)
         WHERE s.period = (SELECT max(period) FROM scores)
         ORDER BY s.rank LIMIT $1
-        """,
+        """,  # noqa: S608  # the names come from the registry, quoted
         {"scores": scores, "features": features},
         [top],
     ).to_pylist()

@@ -35,6 +35,8 @@ def answer(decision: RetrainingDecision, situation: Situation, events: EventLog,
         return Answer(None, f"{told}; {decision.reason}" if decision.retrain else decision.reason)
     if not decision.retrain:
         return Answer(None, decision.reason)
+    if not situation.has_arrived:
+        return Answer(None, f"the files of {decision.period} are not ingested yet; {decision.reason}")
     name = episode_id(decision)
     opened = [event for event in events.events(kind=OPENED) if event.evidence.get("period") == decision.period]
     if opened and opened[0].event_id != name:

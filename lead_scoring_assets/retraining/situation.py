@@ -21,10 +21,14 @@ from lead_scoring_assets.retraining.decisions import (
 
 @dataclass(frozen=True)
 class Situation:
-    """The newest closed period, the champion, and every promotion decision so far (oldest first)."""
+    """The newest closed period, the champion, and every promotion decision so far (oldest first).
+
+    `has_arrived`: the period's files have been ingested, so that a training of it would learn from them.
+    """
 
     now: datetime
     period: Period
+    has_arrived: bool
     champion: Deployment | None
     decisions: Sequence[dict[str, Any]]
 
@@ -48,6 +52,7 @@ def look(installation: Installation) -> Situation | None:
     return Situation(
         now=now,
         period=period,
+        has_arrived=bool(_rows(installation, "arrived_files", period)),
         champion=Deployments(installation.lakehouse).champion_at(now),
         decisions=sorted(decisions, key=lambda decision: decision["decided_at"]),
     )
@@ -67,15 +72,15 @@ def decide(cause: Cause, installation: Installation, situation: Situation) -> Re
         rows = _rows(installation, "model_performance", period)
         promised = _promised_auc(installation, situation.champion)
         return decide_on_performance(period.key, rows, version, promised, settings.performance)
-    return decide_on_calendar(
-        period.key, situation.now, situation.last_trained_at, settings.retraining.calendar_months
-    )
+    return decide_on_calendar(period.key, situation.now, situation.last_trained_at, settings.retraining.calendar_months)
 
 
 def _rows(installation: Installation, table: str, period: Period | None = None) -> list[dict[str, Any]]:
     if not installation.lakehouse.exists(table):
         return []
-    rows: list[dict[str, Any]] = installation.lakehouse.read(table, periods=[period.key] if period else None).to_pylist()
+    rows: list[dict[str, Any]] = installation.lakehouse.read(
+        table, periods=[period.key] if period else None
+    ).to_pylist()
     return rows
 
 

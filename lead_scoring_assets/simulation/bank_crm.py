@@ -16,7 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lead_scoring_assets.errors import SettingsError, SourceError
-from lead_scoring_assets.leads.bank import BANK_COLUMN_TYPES, write_atomically
+from lead_scoring_assets.files import write_atomically
+from lead_scoring_assets.leads.bank import BANK_COLUMN_TYPES
 
 LEAD_COLUMNS: Final[tuple[str, ...]] = (
     "lead_id",
@@ -134,7 +135,6 @@ def write_landing(landing: Path, period: str, leads: pd.DataFrame, outcomes: pd.
     written = []
     for kind, frame in frames.items():
         path = _landing_path(landing, kind, period)
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, _csv_bytes(frame))
         written.append(path)
     return written

@@ -1,0 +1,133 @@
+"""Opening the product: the Dagster UI with its daemon, and the reports, on loopback only, until Ctrl-C."""
+
+import contextlib
+import http.server
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from lead_scoring_assets.errors import LeadScoringError
+from lead_scoring_assets.installation import Installation
+
+HOST = "127.0.0.1"
+_PATIENCE_SECONDS = 120
+_GRACE_SECONDS = 20
+
+
+class _Reports(http.server.SimpleHTTPRequestHandler):
+    """Serves the files of one folder, quietly, and lists no folders."""
+
+    def list_directory(self, path: str | os.PathLike[str]) -> None:
+        names = sorted(p.name for p in Path(path).glob("*.html"))
+        page = "<!doctype html><title>Reports</title><h1>Reports</h1><ul>"
+        page += "".join(f'<li><a href="{name}">{name}</a></li>' for name in names) + "</ul>"
+        content = page.encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
+        pass
+
+
+def serve_reports(folder: Path, port: int) -> http.server.ThreadingHTTPServer:
+    """Serve `folder` at http://127.0.0.1:port in a thread; the caller shuts the server down."""
+    folder.mkdir(parents=True, exist_ok=True)
+    server = http.server.ThreadingHTTPServer((HOST, port), partial(_Reports, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True, name="reports").start()
+    return server
+
+
+def refuse_taken_port(port: int, what: str, remedy: str) -> None:
+    """Say what to do when somebody else listens on `port`.
+
+    Raises:
+        LeadScoringError: the port is taken.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            raise LeadScoringError(
+                f"port {port} on {HOST} is taken, expected it free for {what}. Stop the program that uses it, or {remedy}."
+            ) from None
+
+
+def serve(installation: Installation, port: int, console: Console) -> int:
+    """Run until Ctrl-C or SIGTERM; the exit code is 0 then, and Dagster's own when it ends by itself."""
+    pages = installation.settings.pages
+    refuse_taken_port(port, "the Dagster UI", f"choose another: `make run PORT={port + 1}`")
+    refuse_taken_port(pages.port, "the reports", "set `pages: {port: …}` in lead_scoring.yaml")
+    reports = serve_reports(installation.home.reports, pages.port)
+    log = installation.home.data / "logs" / "dagster.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    executable = Path(sys.executable).with_name("dagster")
+    # A group of its own, so that the webserver, the daemon and their children can be ended together.
+    with log.open("ab") as output:
+        dagster = subprocess.Popen(  # noqa: S603  # our own interpreter's dagster, no outside words
+            [str(executable), "dev", "--workspace", "workspace.yaml", "--host", HOST, "--port", str(port)],
+            start_new_session=True,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    console.print(f"starting the Dagster UI (its log: {log})")
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        if not _answers(f"http://{HOST}:{port}/server_info", dagster):
+            raise LeadScoringError(f"the Dagster UI did not start: expected an answer on port {port}. Read {log}.")
+        console.print(
+            f"\n[bold green]ready[/]  Dagster UI  http://{HOST}:{port}   assets, lineage, checks, backfills, sensors\n"
+            f"       Reports     {pages.url}   drift, month by month\n\n"
+            "In another terminal, from this folder:\n"
+            "  .venv/bin/lead-scoring arrive     lets the next month land; then watch Automation and Runs in the UI\n"
+            "  .venv/bin/lead-scoring status     says where things stand, and what retraining waits for\n"
+            "  .venv/bin/lead-scoring worklist   says which leads to call first\n"
+            "Ctrl-C ends all of it."
+        )
+        return dagster.wait()
+    except KeyboardInterrupt:
+        console.print("ending …")
+        return 0
+    finally:
+        end_group(dagster)
+        reports.shutdown()
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process with everything it started: asked first, forced after 20 seconds."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(timeout=_GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=2):  # noqa: S310  # loopback
+                return True
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.3)
+    return False
+
+
+def _as_interrupt(signum: int, frame: object) -> None:  # noqa: ARG001  # signal's signature
+    raise KeyboardInterrupt

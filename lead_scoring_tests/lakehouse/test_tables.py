@@ -1,0 +1,345 @@
+"""Delta tables: whole periods or nothing, other periods untouched, every version readable, many processes at once."""
+
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+import deltalake
+import pyarrow as pa
+import pytest
+from deltalake.exceptions import CommitFailedError
+
+from lead_scoring_assets.errors import LakehouseError
+from lead_scoring_assets.lakehouse import tables
+from lead_scoring_assets.lakehouse.content_hash import content_hash
+from lead_scoring_assets.lakehouse.tables import Commit, Lakehouse
+
+MAY, JUNE, JULY = "2008-05", "2008-06", "2008-07"
+
+
+def rows(period: str, *values: int) -> pa.Table:
+    return pa.table({"period": pa.array([period] * len(values), pa.string()), "v": pa.array(values, pa.int64())})
+
+
+def values(lakehouse: Lakehouse, **options: Any) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for row in lakehouse.read("t", **options).to_pylist():
+        found.setdefault(row["period"], []).append(row["v"])
+    return found
+
+
+@pytest.fixture
+def lakehouse(tmp_path: Path) -> Lakehouse:
+    return Lakehouse(tmp_path / "lakehouse")
+
+
+# --- Replacing periods
+
+
+def test_a_replaced_period_leaves_the_others(lakehouse: Lakehouse) -> None:
+    assert lakehouse.replace_periods("t", [MAY], rows(MAY, 1, 2)) == Commit(version=1, rows=2)
+    assert lakehouse.replace_periods("t", [JUNE], rows(JUNE, 3)) == Commit(version=2, rows=1)
+    assert lakehouse.replace_periods("t", [MAY], rows(MAY, 9)) == Commit(version=3, rows=1)
+    assert values(lakehouse) == {MAY: [9], JUNE: [3]}
+
+
+def test_several_periods_are_replaced_in_one_commit(lakehouse: Lakehouse) -> None:
+    for period in (MAY, JUNE, JULY):
+        lakehouse.replace_periods("t", [period], rows(period, 1))
+    commit = lakehouse.replace_periods("t", [MAY, JULY], pa.concat_tables([rows(JULY, 7), rows(MAY, 5)]))
+    assert commit == Commit(version=4, rows=2)
+    assert values(lakehouse) == {MAY: [5], JUNE: [1], JULY: [7]}
+
+
+def test_a_period_can_become_empty(lakehouse: Lakehouse) -> None:
+    lakehouse.replace_periods("t", [MAY, JUNE], pa.concat_tables([rows(MAY, 1), rows(JUNE, 2)]))
+    lakehouse.replace_periods("t", [MAY, JUNE], rows(JUNE, 3))
+    assert values(lakehouse) == {JUNE: [3]}
+    lakehouse.replace_periods("t", [JUNE], rows(JUNE))
+    empty = lakehouse.read("t")
+    assert (empty.num_rows, empty.schema) == (0, rows(MAY).schema)
+
+
+def test_a_table_may_begin_without_rows(lakehouse: Lakehouse) -> None:
+    lakehouse.replace_periods("t", [MAY], rows(MAY))
+    assert lakehouse.read("t", columns=["v"], periods=[MAY]).schema == pa.schema([("v", pa.int64())])
+    lakehouse.replace_periods("t", [MAY], rows(MAY, 1))
+    assert values(lakehouse) == {MAY: [1]}
+
+
+@pytest.mark.parametrize(
+    ("periods", "written", "told"),
+    [
+        ([MAY], rows(JUNE, 1), r"t: rows of \['2008-06'\] may not be written as \['2008-05'\]"),
+        ([MAY], pa.concat_tables([rows(MAY, 1), rows(JUNE, 1)]), r"rows of \['2008-06'\]"),
+        ([MAY], pa.table({"period": pa.array([None, "x"]), "v": [1, 2]}), r"rows of \['None', 'x'\] may not"),
+        ([], rows(MAY), "t: name at least one period"),
+        ([MAY], pa.table({"v": [1]}), r"t: expected a column 'period', found \['v'\]"),
+        (["2008-05' OR '1'='1"], rows("2008-05' OR '1'='1", 1), "cannot be period keys"),
+        ([MAY], pa.table({"period": [MAY], "w": [1]}), r"columns \['period', 'w'\] cannot be written"),
+        ([MAY], pa.table({"period": [MAY], "v": ["many"]}), "cannot be written .*'many'.*The table is as it was"),
+        ([MAY], pa.table({"period": [MAY], "v": [1], "w": [1]}), r"\['period', 'v', 'w'\] cannot be written"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_changes_nothing(
+    periods: list[str], written: pa.Table, told: str, lakehouse: Lakehouse
+) -> None:
+    lakehouse.replace_periods("t", [MAY, JUNE], pa.concat_tables([rows(MAY, 1), rows(JUNE, 2)]))
+    with pytest.raises(LakehouseError, match=told):
+        lakehouse.replace_periods("t", periods, written)
+    assert lakehouse.version("t") == 1
+    assert values(lakehouse) == {MAY: [1], JUNE: [2]}
+
+
+def test_appending_adds_and_keeps(lakehouse: Lakehouse) -> None:
+    for number in range(3):
+        assert lakehouse.append("log", pa.table({"n": [number]})) == Commit(version=number, rows=1)
+    assert sorted(lakehouse.read("log")["n"].to_pylist()) == [0, 1, 2]
+
+
+# --- Reading
+
+
+def test_only_the_columns_and_periods_asked_for_are_read(lakehouse: Lakehouse) -> None:
+    lakehouse.replace_periods("t", [MAY, JUNE], pa.concat_tables([rows(MAY, 1), rows(JUNE, 2)]))
+    assert lakehouse.read("t", columns=["v"], periods=[JUNE]).to_pydict() == {"v": [2]}
+    assert lakehouse.read("t", periods=["2008-0", "2008-055"]).num_rows == 0
+    assert lakehouse.read("t", periods=[]).num_rows == 0
+    assert lakehouse.read("t", periods=(key for key in (MAY,))).num_rows == 1
+
+
+def test_the_order_of_rows_does_not_tell_the_order_of_writing(lakehouse: Lakehouse) -> None:
+    for period in (MAY, JULY, JUNE):
+        lakehouse.replace_periods("t", [period], rows(period, 3, 1, 2))
+    expected = pa.concat_tables([rows(period, 3, 1, 2) for period in (MAY, JUNE, JULY)])
+    assert lakehouse.read("t").equals(expected)
+
+
+def test_every_type_comes_back_as_it_went(lakehouse: Lakehouse) -> None:
+    schema = pa.schema(
+        [("period", pa.string()), ("s", pa.string()), ("n", pa.int64()), ("x", pa.float64()), ("b", pa.bool_()),
+         ("d", pa.date32()), ("at", pa.timestamp("us", tz="UTC")), ('odd "name"', pa.string())]
+    )  # fmt: skip
+    table = pa.table(
+        [
+            [MAY] * 2,
+            ["", None],
+            [2**63 - 1, None],
+            [0.1 + 0.2, None],
+            [True, None],
+            [1, None],
+            [1, None],
+            ["é\0", None],
+        ],
+        schema=schema,
+    )
+    lakehouse.replace_periods("t", [MAY], table)
+    assert lakehouse.read("t").equals(table)
+    large = table.cast(pa.schema([f.with_type(pa.large_string()) if f.type == pa.string() else f for f in schema]))
+    lakehouse.replace_periods("t", [MAY], large)
+    assert lakehouse.read("t").equals(table)
+
+
+@pytest.mark.parametrize("name", ["two words", "Größe", "a&b;c=d", "it's", "st*r", "{x}", "period=2001-01", "v=7"])
+def test_the_folder_may_have_any_name(name: str, tmp_path: Path) -> None:
+    lakehouse = Lakehouse(tmp_path / name)
+    lakehouse.replace_periods("t", [MAY], rows(MAY, 1))
+    lakehouse.replace_periods("t", [JUNE], rows(JUNE, 2))
+    assert values(lakehouse) == {MAY: [1], JUNE: [2]}
+    assert values(lakehouse, periods=[JUNE]) == {JUNE: [2]}
+    assert values(lakehouse, periods=["2001-01"]) == {}
+    assert lakehouse.names() == ["t"]
+
+
+@pytest.mark.parametrize("name", ["a[b", "a]b", "a|b", "a^b", "a%20b", "a#b", "a?b", "a\nb"])
+def test_a_folder_that_delta_would_miss_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    with pytest.raises(LakehouseError, match="which Delta tables cannot lie under: use a folder without"):
+        Lakehouse(tmp_path / name)
+
+
+def test_what_is_not_there_is_named(lakehouse: Lakehouse) -> None:
+    with pytest.raises(LakehouseError, match=r"table leads does not exist in .*Materialise the asset leads first"):
+        lakehouse.read("leads")
+    with pytest.raises(LakehouseError, match="table leads does not exist"):
+        lakehouse.version("leads")
+    lakehouse.replace_periods("t", [MAY], rows(MAY, 1))
+    with pytest.raises(LakehouseError, match=r"t has no column \['w'\]; it has \['period', 'v'\]"):
+        lakehouse.read("t", columns=["v", "w"])
+    with pytest.raises(LakehouseError, match="t: version 5 cannot be read"):
+        lakehouse.read("t", version=5)
+    lakehouse.append("log", pa.table({"n": [1]}))
+    with pytest.raises(LakehouseError, match=r"log has no column \['period'\]"):
+        lakehouse.read("log", periods=[MAY])
+
+
+def test_names_are_those_of_tables(lakehouse: Lakehouse) -> None:
+    assert lakehouse.names() == []
+    assert not lakehouse.exists("t")
+    for table in ("t", "log"):
+        lakehouse.append(table, pa.table({"n": [1]}))
+    (lakehouse.root / "notes.txt").write_text("not a table")
+    (lakehouse.root / "empty").mkdir()
+    assert lakehouse.names() == ["log", "t"]
+
+
+# --- Time travel
+
+
+def test_every_version_stays_readable(lakehouse: Lakehouse) -> None:
+    hashes = []
+    for number in range(5):
+        commit = lakehouse.replace_periods("t", [MAY], rows(MAY, *range(number)))
+        assert commit.version == number + 1
+        hashes.append(content_hash(lakehouse.read("t")))
+    lakehouse.replace_periods("t", [MAY], rows(MAY))
+    assert [content_hash(lakehouse.read("t", version=number + 1)) for number in range(5)] == hashes
+    assert values(lakehouse, version=4) == {MAY: [0, 1, 2]}
+
+
+def test_old_versions_outlive_the_checkpoint(lakehouse: Lakehouse) -> None:
+    """After a hundred commits the log is condensed; the first version must still be there."""
+    for number in range(103):
+        lakehouse.append("log", pa.table({"n": [number]}))
+    assert list((lakehouse.path("log") / "_delta_log").glob("*.checkpoint.parquet"))
+    assert lakehouse.read("log", version=0).to_pydict() == {"n": [0]}
+    assert lakehouse.read("log").num_rows == 103
+
+
+@pytest.mark.parametrize("table", ["t", "log"])
+def test_history_is_kept_for_seven_years(table: str, lakehouse: Lakehouse) -> None:
+    for _ in range(2):
+        if table == "log":
+            lakehouse.append(table, rows(MAY, 1))
+        else:
+            lakehouse.replace_periods(table, [MAY], rows(MAY, 1))
+    kept = deltalake.DeltaTable(lakehouse.path(table)).metadata().configuration
+    assert kept["delta.logRetentionDuration"] == "interval 2557 days"
+    assert kept["delta.deletedFileRetentionDuration"] == "interval 2557 days"
+
+
+# --- Many processes at once
+
+
+def _write_first(root: Path, number: int, gate: Barrier) -> None:
+    gate.wait()
+    lakehouse = Lakehouse(root)
+    lakehouse.replace_periods("t", [f"2008-0{number}"], rows(f"2008-0{number}", number, number, number))
+    for turn in range(4):
+        lakehouse.append("log", pa.table({"n": [number * 10 + turn]}))
+
+
+def _write_the_same(root: Path, number: int, gate: Barrier) -> None:
+    """The table is new as well: the first rows of all must not add up."""
+    gate.wait()
+    for _ in range(4):
+        commit = Lakehouse(root).replace_periods("t", [MAY], rows(MAY, *[number] * 3))
+        # The version it was told is its own, whoever wrote in between.
+        assert values(Lakehouse(root), version=commit.version) == {MAY: [number] * 3}
+
+
+def at_once(work: Callable[[Path, int, Barrier], None], root: Path, processes: int) -> None:
+    context = multiprocessing.get_context("spawn")
+    gate = context.Barrier(processes)
+    running = [context.Process(target=work, args=(root, number, gate)) for number in range(1, processes + 1)]
+    for process in running:
+        process.start()
+    for process in running:
+        process.join(timeout=60)
+    assert [process.exitcode for process in running] == [0] * processes
+
+
+def test_processes_that_create_tables_at_once_lose_nothing(tmp_path: Path) -> None:
+    at_once(_write_first, tmp_path, 2)
+    lakehouse = Lakehouse(tmp_path)
+    assert values(lakehouse) == {f"2008-0{number}": [number] * 3 for number in (1, 2)}
+    assert sorted(lakehouse.read("log")["n"].to_pylist()) == [10, 11, 12, 13, 20, 21, 22, 23]
+
+
+def test_processes_that_replace_the_same_period_take_turns(tmp_path: Path) -> None:
+    at_once(_write_the_same, tmp_path, 3)
+    (whole,) = values(Lakehouse(tmp_path)).values()
+    assert len(whole) == 3
+    assert len(set(whole)) == 1
+
+
+def test_a_conflict_is_tried_again_and_in_the_end_named(lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    lakehouse.replace_periods("t", [MAY], rows(MAY, 1))
+    really_write = deltalake.write_deltalake
+    failures = iter([True] * 2)
+
+    def write(*args: Any, **options: Any) -> None:
+        if next(failures, False):
+            raise CommitFailedError("somebody was faster")
+        really_write(*args, **options)
+
+    monkeypatch.setattr(tables.deltalake, "write_deltalake", write)
+    monkeypatch.setattr(tables.time, "sleep", lambda seconds: None)
+    assert lakehouse.replace_periods("t", [MAY], rows(MAY, 2)) == Commit(version=2, rows=1)
+    failures = iter([True] * 100)
+    with pytest.raises(LakehouseError, match=r"cannot be written \(somebody was faster\)"):
+        lakehouse.replace_periods("t", [MAY], rows(MAY, 3))
+    assert next(failures), "it stops trying"
+    assert values(lakehouse) == {MAY: [2]}
+
+
+def _write_for_ever(root: Path, first: int) -> None:
+    lakehouse = Lakehouse(root)
+    for turn in range(first, first + 10**6):
+        for period in (MAY, JUNE):
+            lakehouse.replace_periods("t", [period], rows(period, *[turn] * 5000))
+
+
+def test_a_killed_writer_leaves_whole_periods(tmp_path: Path) -> None:
+    """kill -9 at random moments of a writing loop: each period holds all rows of one turn, and writing can go on."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([tables.__name__, content_hash.__module__, "pytest"])
+    lakehouse = Lakehouse(tmp_path)
+    moments = random.Random(5)
+    for kill in range(8):
+        before = lakehouse.version("t") if kill else -1
+        writer = context.Process(target=_write_for_ever, args=(tmp_path, kill * 10**6))
+        writer.start()
+        until = time.monotonic() + 30
+        while not (lakehouse.exists("t") and lakehouse.version("t") > before + 1):
+            assert time.monotonic() < until, "the writer does not get to write"
+            time.sleep(0.005)
+        time.sleep(moments.uniform(0, 0.05))
+        writer.kill()
+        writer.join()
+        assert writer.exitcode == -signal.SIGKILL
+        found = {period: Counter(of) for period, of in values(lakehouse).items()}
+        assert all(len(turns) == 1 and set(turns.values()) == {5000} for turns in found.values()), found
+    assert set(found) == {MAY, JUNE}
+    lakehouse.replace_periods("t", [MAY], rows(MAY, 1))
+    assert values(lakehouse)[MAY] == [1]
+
+
+ASK = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+import pyarrow as pa
+from lead_scoring_assets.lakehouse.content_hash import content_hash
+from lead_scoring_assets.lakehouse.tables import Lakehouse
+lakehouse = Lakehouse(Path(sys.argv[1]))
+at = pa.array([datetime(2008, 5, 31, 22, 30, tzinfo=UTC)], pa.timestamp("us", tz="UTC"))
+lakehouse.replace_periods("t", ["2008-05"], pa.table({"period": ["2008-05"], "at": at}))
+print(content_hash(lakehouse.read("t")))
+"""
+
+
+def test_the_machines_time_zone_does_not_matter(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ASK, str(tmp_path)]
+    away = subprocess.run(command, env={**os.environ, "TZ": "Asia/Dubai"}, capture_output=True, text=True, check=True)
+    here = Lakehouse(tmp_path).read("t")
+    assert str(here["at"][0]) == "2008-05-31 22:30:00+00:00"
+    assert away.stdout.strip() == content_hash(here)

@@ -1,0 +1,150 @@
+"""An installation whose tables hold what a test writes, at the moment that the test sets."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+import lead_scoring_assets.definitions  # noqa: F401  # first, because it quiets dagster's warnings about beta parts
+from lead_scoring_assets.clock import ReplayClock
+from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.leads.ingestion import FILES_SCHEMA
+from lead_scoring_assets.models.assets import DECISION_SCHEMA, EVALUATION_SCHEMA
+from lead_scoring_assets.models.deployments import Deployment, Deployments
+from lead_scoring_assets.monitoring.assets import DRIFT_SCHEMA
+from lead_scoring_assets.monitoring.performance import SCHEMA as PERFORMANCE_SCHEMA
+from lead_scoring_assets.settings import SETTINGS_FILE, Home
+
+ROOT = Path(__file__).resolve().parents[2]
+LABEL_SCHEMA = pa.schema(
+    [
+        ("period", pa.string()),
+        ("lead_id", pa.string()),
+        ("label_known_at", pa.timestamp("us", tz="UTC")),
+        ("label", pa.int8()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class World:
+    """What lies in the tables, one method a table. Periods are months of the shipped calendar."""
+
+    home: Home
+
+    @property
+    def installation(self) -> Installation:
+        """A fresh one, as another process would open it."""
+        return Installation(self.home)
+
+    def end(self, period: str) -> datetime:
+        return self.home.settings.calendar.period(period).end
+
+    def closes(self, period: str, *, is_ingested: bool = True) -> None:
+        """The clock reaches the end of `period`, and its files have arrived."""
+        ReplayClock(self.home.clock_file).move_to(self.end(period))
+        if is_ingested:
+            self.ingests(period)
+
+    def ingests(self, period: str, **checksums: str) -> None:
+        rows = [
+            {"period": period, "entity": name.split("/")[0], "source_file": name, "sha256": checksum}
+            for name, checksum in (checksums or {f"leads/{period}/a.csv": "0"}).items()
+        ]
+        self._replace("arrived_files", period, rows, FILES_SCHEMA)
+
+    def deploys(self, version: int, period: str) -> None:
+        self.installation.lakehouse.root.mkdir(parents=True, exist_ok=True)
+        Deployments(self.installation.lakehouse).record(
+            Deployment(version, self.end(period), period, f"m-{version}", f"f-{version}", "gate", "not worse")
+        )
+
+    def decides(self, period: str, verdict: str = "promoted", version: int | None = 1) -> None:
+        row = {
+            "period": period,
+            "decided_at": self.end(period),
+            "candidate_version": version,
+            "verdict": verdict,
+            "reason": f"reason of {period}",
+        }
+        self._replace("promotion_decision", period, [row], DECISION_SCHEMA)
+
+    def promises(self, version: int, period: str, auc: float) -> None:
+        rows = [
+            {"period": period, "version": version, "metric": "brier", "value": 0.1, "low": 0.1, "high": 0.1, "n": 500},
+            {"period": period, "version": version, "metric": "auc", "value": auc, "low": auc, "high": auc, "n": 500},
+        ]
+        self._replace("model_evaluation", period, rows, EVALUATION_SCHEMA)
+
+    def drifts(self, period: str, version: int, psi: float = 0.5, status: str = "drift") -> None:
+        row = {
+            "period": period,
+            "as_of": self.end(period),
+            "model_version": version,
+            "feature": "age",
+            "kind": "integer",
+            "n_reference": 5_000,
+            "n_current": 1_234,
+            "status": status,
+            "reason": "as told",
+            "psi": psi,
+            "psi_debiased": psi,
+        }
+        self._replace("feature_drift", period, [row], DRIFT_SCHEMA)
+
+    def performs(self, period: str, version: int, auc: float) -> None:
+        row = {
+            "period": period,
+            "model_version": version,
+            "metric": "auc",
+            "value": auc,
+            "low": auc - 0.02,
+            "high": auc + 0.02,
+            "n": 1_200,
+            "status": "ok",
+            "reason": "enough",
+        }
+        self._replace("model_performance", period, [row], PERFORMANCE_SCHEMA)
+
+    def labels(self, period: str, *known_at: datetime) -> None:
+        rows = [
+            {"period": period, "lead_id": f"{period}-{i}", "label_known_at": moment, "label": 0}
+            for i, moment in enumerate(known_at)
+        ]
+        self._replace("ground_truth_labels", period, rows, LABEL_SCHEMA)
+
+    def many_labels(self, period: str, n: int) -> None:
+        last = self.end(period)
+        self.labels(period, *(last - timedelta(seconds=i) for i in range(n)))
+
+    def _replace(self, table: str, period: str, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
+        self.installation.lakehouse.replace_periods(table, [period], pa.Table.from_pylist(rows, schema=schema))
+
+
+@pytest.fixture
+def new_world(tmp_path: Path) -> Callable[..., World]:
+    def make(**replaced: str) -> World:
+        text = (ROOT / SETTINGS_FILE).read_text(encoding="utf-8")
+        for old, new in replaced.items():
+            assert old in text
+            text = text.replace(old, new)
+        root = tmp_path / "a home"
+        shutil.rmtree(root, ignore_errors=True)
+        root.mkdir()
+        (root / SETTINGS_FILE).write_text(text, encoding="utf-8")
+        return World(Home(root))
+
+    return make
+
+
+@pytest.fixture
+def world(new_world: Callable[..., World]) -> World:
+    """The shipped settings: months from 2008-05, 1,500 labels, 3 months, AUC floor 0.60, drop of 10 %."""
+    world = new_world()
+    assert world.home.settings.calendar.start == datetime(2008, 5, 1, tzinfo=UTC)
+    return world
