@@ -43,8 +43,12 @@ def materialize_history(
 def check_history(
     installation: Installation, first: str | None, last: str | None, *, console: Console
 ) -> HistoryOutcome:
-    """Evaluate every asset check on the tables as they lie there, and gate on them."""
-    return _play("checks", _asked(installation, first, last), console, skip_complete=False)
+    """Evaluate every asset check on the tables of the decided periods as they lie there, and gate on them."""
+    decided = set(installation.lakehouse.read("promotion_decision", columns=["period"])["period"].to_pylist())
+    asked = [period for period in _asked(installation, first, last) if period.key in decided]
+    if not asked:
+        raise LeadScoringError("none of these periods has been materialised; run `lead-scoring materialize` first.")
+    return _play("checks", asked, console, skip_complete=False)
 
 
 def _play(job: str, asked: list[Period], console: Console, *, skip_complete: bool) -> HistoryOutcome:
@@ -70,10 +74,9 @@ def _play(job: str, asked: list[Period], console: Console, *, skip_complete: boo
             keys = [period.key for period in run.periods]
             outcome.ran += keys
             outcome.evaluations += run.evaluations
-            # A stretch that broke off is told by the steps that failed, not again by every check it never reached.
-            outcome.reasons_to_stop += [f"{keys[0]}: {error}" for error in run.errors] or gate(
-                jobs.check_names(definitions), keys, run.evaluations
-            )
+            told = run.errors + gate((), (), run.evaluations)
+            # A stretch that broke off is told by what broke it, not again by every check it never reached.
+            outcome.reasons_to_stop += told or gate(jobs.check_names(definitions), keys, run.evaluations)
         progress.update(task, description="done")
     return outcome
 

@@ -14,6 +14,7 @@ from lead_scoring_assets.periods import Period
 TRAINING_ASSETS = ("training_set", "trained_model", "model_evaluation", "promotion_decision")
 PERIODS_A_RUN = 12
 PROGRESS_LOGGER = "progress"
+_CHECK_FAILED = "DagsterAssetCheckFailedError"
 _PID_TAG = "lead_scoring/pid"
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -46,10 +47,12 @@ Progress = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class StretchRun:
-    """How one run over a stretch of periods went. `errors` are the failures of its steps, one sentence each."""
+    """How one run over a stretch of periods went. `errors` are the failures of its steps, one sentence each; a blocking
+    check that failed is among the evaluations instead."""
 
     periods: list[Period]
     run_id: str
+    succeeded: bool
     evaluations: list[Evaluation] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
@@ -65,15 +68,15 @@ def run_history(
     """
     for stretch in _stretches(periods):
         run = _run(definitions, instance, job_name, stretch)
-        if run.errors and len(stretch) > 1:
+        if not run.succeeded and len(stretch) > 1:
             for period in stretch:
                 run = _run(definitions, instance, job_name, [period])
                 yield run
-                if run.errors:
+                if not run.succeeded:
                     return
         else:
             yield run
-            if run.errors:
+            if not run.succeeded:
                 return
 
 
@@ -147,12 +150,14 @@ def _stretches(periods: Sequence[Period]) -> Iterator[list[Period]]:
 def _run(
     definitions: dg.Definitions, instance: dg.DagsterInstance, job_name: str, stretch: Sequence[Period]
 ) -> StretchRun:
+    job = definitions.resolve_job_def(job_name)
     tags = {_PID_TAG: str(os.getpid())}
-    options: dict[str, Any] = {"partition_key": stretch[0].key}
-    if len(stretch) > 1:
-        options = {}
+    options: dict[str, Any] = {}
+    if len(stretch) == 1 and job.asset_layer.selected_asset_keys:
+        options = {"partition_key": stretch[0].key}
+    else:
         tags |= {_RANGE_START: stretch[0].key, _RANGE_END: stretch[-1].key}
-    result = definitions.resolve_job_def(job_name).execute_in_process(
+    result = job.execute_in_process(
         instance=instance,
         raise_on_error=False,
         tags=tags,
@@ -160,8 +165,9 @@ def _run(
         run_config={"loggers": {PROGRESS_LOGGER: {}}},
         **options,
     )
-    errors = [f"{event.step_key}: {_root_cause(event.step_failure_data)}" for event in result.get_step_failure_events()]
-    if not result.success and not errors:
+    failures = {event.step_key: _root_cause(event.step_failure_data) for event in result.get_step_failure_events()}
+    errors = [f"{step}: {cause}" for step, cause in failures.items() if _CHECK_FAILED not in cause]
+    if not result.success and not failures:
         errors = [f"run {result.run_id} failed; the UI shows why"]
     evaluations = [
         Evaluation(
@@ -173,7 +179,7 @@ def _run(
         )
         for e in result.get_asset_check_evaluations()
     ]
-    return StretchRun(list(stretch), result.run_id, evaluations, errors)
+    return StretchRun(list(stretch), result.run_id, result.success, evaluations, errors)
 
 
 def _root_cause(failure: object) -> str:

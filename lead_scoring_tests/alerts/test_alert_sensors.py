@@ -30,7 +30,9 @@ def raw_leads() -> None:
     """Something to check."""
 
 
-def check(name: str, severity: dg.AssetCheckSeverity, *, passed: bool, blocking: bool = False) -> dg.AssetChecksDefinition:
+def check(
+    name: str, severity: dg.AssetCheckSeverity, *, passed: bool, blocking: bool = False
+) -> dg.AssetChecksDefinition:
     @dg.asset_check(asset=raw_leads, name=name, blocking=blocking)
     def found() -> dg.AssetCheckResult:
         return dg.AssetCheckResult(passed=passed, severity=severity, description=f"{name} of 12 rows")
@@ -54,7 +56,9 @@ class Site:
     instance: dg.DagsterInstance
 
     def materialize(self, *checks: dg.AssetChecksDefinition) -> str:
-        result = dg.materialize([raw_leads, *checks], instance=self.instance, partition_key="2008-08", raise_on_error=False)
+        result = dg.materialize(
+            [raw_leads, *checks], instance=self.instance, partition_key="2008-08", raise_on_error=False
+        )
         return str(result.run_id)
 
     def tick(self, cursor: str | None = None) -> tuple[str, str | None]:
@@ -165,15 +169,13 @@ def test_a_failed_blocking_check_that_failed_its_run_is_found(site: Site) -> Non
     assert site.levels() == {"raw_leads:contract_holds": "critical"}
 
 
-@pytest.mark.parametrize("cursor", ["", "{", "[]", "null", "17", "{}", '{"after": 12}', '{"runs_updated_until": 12}'])
-def test_a_cursor_that_cannot_be_read_alerts_nobody_twice(
-    home: Home, sharded: dg.DagsterInstance, cursor: str
-) -> None:
+def test_a_cursor_that_cannot_be_read_alerts_nobody_twice(home: Home, sharded: dg.DagsterInstance) -> None:
     sharded.wipe()
     site = Site(home, sharded)
     site.materialize(warn())
     site.tick()
-    assert site.tick(cursor)[0] == "1 check results of 1 runs looked at, 0 alerts raised"
+    for cursor in ("", "{", "[]", "null", "17", "{}", '{"after": 12}', '{"runs_updated_until": 12}'):
+        assert site.tick(cursor)[0] == "1 check results of 1 runs looked at, 0 alerts raised"
     assert len(site.alerts()) == 1
 
 
@@ -229,10 +231,14 @@ def retraining() -> None:
     break_down()
 
 
-def fail(home: Home, instance: dg.DagsterInstance, tags: dict[str, str]) -> str:
-    """Run a job that fails, let the sensor see it twice, and give the run's id."""
+def fail(instance: dg.DagsterInstance, tags: dict[str, str]) -> dg.ExecuteInProcessResult:
     result = retraining.execute_in_process(instance=instance, raise_on_error=False, tags=tags)
     assert not result.success
+    return result
+
+
+def watch(home: Home, instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> None:
+    """The sensor sees the failed run, twice."""
     for _ in range(2):
         with dg.build_run_status_sensor_context(
             sensor_name="alert_on_failed_run",
@@ -242,7 +248,6 @@ def fail(home: Home, instance: dg.DagsterInstance, tags: dict[str, str]) -> str:
             resources={"installation": InstallationResource(root=str(home.root))},
         ).for_run_failure() as context:
             alert_on_failed_run(context)
-    return str(result.run_id)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +266,9 @@ def test_a_failed_run_is_one_critical_alert(
 ) -> None:
     home = Home(mlflow_store)
     with dg.DagsterInstance.ephemeral() as instance:
-        run_id = fail(home, instance, tags)
+        result = fail(instance, tags)
+        watch(home, instance, result)
+    run_id = result.run_id
     (alert,) = Installation(home).events.events(kind="alert")
     assert alert.event_id == f"alert-run-{run_id}"
     assert (alert.subject, alert.actor, alert.evidence) == ("retraining", "alert_on_failed_run", {"level": "critical"})
@@ -273,22 +280,21 @@ def test_mlflow_runs_of_a_failed_run_are_failed(registry: ModelRegistry, mlflow_
     client = registry.client
     experiment = client.get_experiment_by_name(registry.name).experiment_id
     with dg.DagsterInstance.ephemeral() as instance:
-        tags = {"dagster/partition": "2008-08"}
-        result = retraining.execute_in_process(instance=instance, raise_on_error=False, tags=tags)
+        result = fail(instance, {"dagster/partition": "2008-08"})
         left_open = client.create_run(experiment, tags={"dagster_run_id": result.run_id}).info.run_id
         finished = client.create_run(experiment, tags={"dagster_run_id": result.run_id}).info.run_id
         client.set_terminated(finished, status="FINISHED")
         of_another = client.create_run(experiment, tags={"dagster_run_id": "another"}).info.run_id
         untagged = client.create_run(experiment).info.run_id
-        with dg.build_run_status_sensor_context(
-            sensor_name="alert_on_failed_run",
-            dagster_instance=instance,
-            dagster_run=result.dagster_run,
-            dagster_event=result.get_run_failure_event(),
-            resources={"installation": InstallationResource(root=str(mlflow_store))},
-        ).for_run_failure() as context:
-            alert_on_failed_run(context)
-    found = {name: client.get_run(run).info.status for name, run in
-             {"open": left_open, "finished": finished, "of another": of_another, "untagged": untagged}.items()}
+        watch(Home(mlflow_store), instance, result)
+    found = {
+        name: client.get_run(run).info.status
+        for name, run in {
+            "open": left_open,
+            "finished": finished,
+            "of another": of_another,
+            "untagged": untagged,
+        }.items()
+    }
     assert found == {"open": "FAILED", "finished": "FINISHED", "of another": "RUNNING", "untagged": "RUNNING"}
     assert "MLFLOW_TRACKING_URI" not in os.environ

@@ -127,7 +127,9 @@ def test_another_error_of_mlflow_is_not_hidden(registry: ModelRegistry, monkeypa
 def test_a_tracking_server_that_the_settings_name_is_used(
     prepared: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = (ROOT / "lead_scoring.yaml").read_text().replace("tracking_uri: null", "tracking_uri: http://tracking.example")
+    text = (
+        (ROOT / "lead_scoring.yaml").read_text().replace("tracking_uri: null", "tracking_uri: http://tracking.example")
+    )
     (tmp_path / "lead_scoring.yaml").write_text(text)
     assert ModelRegistry(Home(tmp_path)).tracking_uri == "http://tracking.example"
     # MLflow's own variable is left behind by whatever ran before in this process.

@@ -76,8 +76,10 @@ def on_performance(promised: float | None = 0.72, **changes: Any) -> RetrainingD
         (
             [drift_row("age"), drift_row("job", status="warning", psi=0.2, psi_debiased=0.19), unjudged("loan")],
             3,
-            "0 of 2 features of 2008-09 drifted from champion v3's training window; the largest PSI is 0.19 (job, "
-            "n = 4,812)",
+            (
+                "0 of 2 features of 2008-09 drifted from champion v3's training window; "
+                "the largest PSI is 0.19 (job, n = 4,812)"
+            ),
         ),
     ],
     ids=["no champion", "not measured", "replaced champion", "insufficient data", "warning only"],

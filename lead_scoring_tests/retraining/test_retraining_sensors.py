@@ -33,7 +33,9 @@ def evaluate(instance: dg.DagsterInstance) -> Evaluate:
     def tick(world: "World", cause: Cause) -> dg.RunRequest | str:
         resources = {"installation": InstallationResource(root=str(world.home.root))}
         if cause == "calendar":
-            with dg.build_schedule_context(instance=instance, resources=resources, repository_def=REPOSITORY) as context:
+            with dg.build_schedule_context(
+                instance=instance, resources=resources, repository_def=REPOSITORY
+            ) as context:
                 told = retrain_on_calendar.evaluate_tick(context)
         else:
             sensor = next(sensor for sensor in SENSORS if sensor.name == f"retrain_on_{cause}")

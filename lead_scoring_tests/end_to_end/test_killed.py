@@ -1,0 +1,58 @@
+"""Kill -9 anywhere leaves a good state: what is done again afterwards has the content it would have had."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.lakehouse.content_hash import content_hash
+from lead_scoring_assets.models.deployments import Deployments
+from lead_scoring_assets.models.registry import ModelRegistry
+from lead_scoring_assets.settings import Home
+from lead_scoring_tests.conftest import MakeHome, RunVerb, environment
+
+THROUGH = "2008-09"
+
+
+def contents(home: Path) -> dict[str, str]:
+    """Content of every table, but for what names a run or a version rather than what was decided."""
+    lakehouse = Installation(Home(home)).lakehouse
+    passing = {"run_id", "bundle", "actor", "version", "candidate_version", "champion_version", "model_version"}
+    found = {}
+    for name in lakehouse.names():
+        rows = lakehouse.read(name)
+        found[name] = content_hash(rows.drop_columns([column for column in rows.column_names if column in passing]))
+    return found
+
+
+def test_killed_at_any_moment_and_resumed_gives_the_same_tables(
+    make_home: MakeHome, run_verb: RunVerb, short_home: Path, bank_mirror: Path
+) -> None:
+    home = make_home("killed")
+    run_verb(home, "prepare")
+    moments = random.Random(2008)
+    kills = 0
+    for _ in range(3):
+        victim = subprocess.Popen(
+            [str(Path(sys.executable).with_name("lead-scoring")), "materialize", "--through", THROUGH],
+            cwd=home,
+            env=environment(home, bank_mirror),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(moments.uniform(6, 16))
+        if victim.poll() is None:
+            victim.send_signal(signal.SIGKILL)
+            kills += 1
+        victim.wait()
+    done = run_verb(home, "materialize", "--through", THROUGH, "--again")
+    assert kills >= 1
+    assert "had been killed: it is marked as failed" in done.stderr
+    assert " 0 failed" in done.stderr
+    assert contents(home) == contents(short_home)
+    champion = Deployments(Installation(Home(home)).lakehouse).newest()
+    assert champion is not None
+    assert ModelRegistry(Home(home)).champion_version() == champion.version

@@ -1,0 +1,239 @@
+"""The product as a person meets it: the whole history on real data, then the UI's daemon, which retrains by itself."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.lakehouse.content_hash import content_hash
+from lead_scoring_assets.models.deployments import Deployments
+from lead_scoring_assets.models.registry import ModelRegistry
+from lead_scoring_assets.monitoring.benefit import describe, measure_benefit
+from lead_scoring_assets.retraining.episodes import CLOSED, OPENED
+from lead_scoring_assets.settings import Home
+from lead_scoring_tests.conftest import MakeHome, RunVerb, environment
+
+pytestmark = pytest.mark.slow
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+LAST, NEXT = "2010-05", "2010-06"
+_DAEMON_PATIENCE_SECONDS = 240
+
+
+@pytest.fixture(scope="module")
+def history(make_home: MakeHome, run_verb: RunVerb) -> Path:
+    """All months through 2010-05, materialised by the two commands behind `make run`."""
+    home = make_home("history")
+    run_verb(home, "prepare")
+    done = run_verb(home, "materialize")
+    assert "25 of 25 periods done" in done.stderr
+    assert " 0 failed" in done.stderr
+    return home
+
+
+@pytest.fixture
+def installation(history: Path) -> Installation:
+    return Installation(Home(history))
+
+
+def hashes(home: Path, period: str) -> dict[str, str]:
+    lakehouse = Installation(Home(home)).lakehouse
+    tables = [name for name in lakehouse.names() if name not in ("events", "deployments")]
+    return {name: content_hash(lakehouse.read(name, periods=[period])) for name in tables}
+
+
+def test_every_row_of_the_source_is_accounted_for(installation: Installation) -> None:
+    files = installation.lakehouse.read("arrived_files").to_pandas()
+    leads = files[files["entity"] == "leads"]
+    # Leads of the bank file that were known by the end of 2010-05; every one is clean.
+    assert leads["accepted"].sum() == leads["rows_in"].sum() == installation.lakehouse.read("raw_leads").num_rows
+    assert leads["rows_in"].sum() == 43_839 - 1
+    assert files["rejected"].sum() == files["duplicates"].sum() == 0
+
+
+def test_nobody_is_scored_by_a_model_that_did_not_exist_yet(installation: Installation) -> None:
+    scores = installation.lakehouse.read("lead_scores").to_pandas()
+    deployments = {d.version: d for d in Deployments(installation.lakehouse).history()}
+    live_since = scores["model_version"].map(lambda version: deployments[version].effective_at)
+    assert len(scores) > 10_000
+    assert (scores["scored_at"] > live_since).all()
+
+
+def test_every_decision_has_its_reason_and_the_alias_follows(installation: Installation) -> None:
+    decisions = installation.lakehouse.read("promotion_decision").to_pandas()
+    assert len(decisions) == 25
+    assert decisions["reason"].str.contains(r"\d").all()
+    assert set(decisions["verdict"]) == {"promoted", "rejected", "no_candidate"}
+    champion = Deployments(installation.lakehouse).newest()
+    assert champion is not None
+    assert ModelRegistry(installation.home).champion_version() == champion.version
+
+
+def test_the_models_that_were_trained_are_finished_in_mlflow(installation: Installation) -> None:
+    registry = ModelRegistry(installation.home)
+    experiment = registry.client.get_experiment_by_name(registry.name)
+    assert experiment is not None
+    runs = registry.client.search_runs([experiment.experiment_id], max_results=500)
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert all("dagster_run_id" in run.data.tags for run in runs)
+
+
+def test_the_alias_loads_through_mlflow_and_gives_the_batch_scores(installation: Installation) -> None:
+    import mlflow
+
+    registry = ModelRegistry(installation.home)
+    mlflow.set_tracking_uri(registry.tracking_uri)
+    model = mlflow.pyfunc.load_model(f"models:/{registry.name}@champion")
+    champion = Deployments(installation.lakehouse).newest()
+    scores = installation.lakehouse.read("lead_scores").to_pandas()
+    scored = scores[scores["model_version"] == champion.version].set_index("lead_id")  # type: ignore[union-attr]
+    features = installation.lakehouse.read("lead_features", periods=[LAST]).to_pandas().set_index("lead_id")
+    columns = model.metadata.get_input_schema().input_names()
+    found = model.predict(features.loc[scored.index, columns])
+    assert len(found) > 100
+    assert (found == scored["probability"].to_numpy()).all()
+
+
+def test_the_readme_quotes_what_the_code_gives(installation: Installation) -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    told = describe(measure_benefit(installation))
+    for line in told.splitlines():
+        assert line in readme, f"README.md must quote `lead-scoring results`; it gives now:\n{told}"
+
+
+def test_a_second_time_there_is_nothing_to_do(history: Path, run_verb: RunVerb) -> None:
+    assert "every period is complete already" in run_verb(history, "materialize").stderr
+
+
+def test_a_month_done_again_alone_has_the_same_content(history: Path, run_verb: RunVerb) -> None:
+    """In history it was one of twelve months of one run; alone, later, it must come out the same, row for row."""
+    before = {period: hashes(history, period) for period in ("2009-10", LAST)}
+    deployed = Deployments(Installation(Home(history)).lakehouse).history()
+    run_verb(history, "materialize", "--from", "2009-10", "--through", "2009-10", "--again")
+    assert {period: hashes(history, period) for period in ("2009-10", LAST)} == before
+    assert Deployments(Installation(Home(history)).lakehouse).history() == deployed
+
+
+def test_people_find_what_they_look_for(history: Path, run_verb: RunVerb) -> None:
+    status = run_verb(history, "status").stdout
+    assert re.search(r"champion\s+v\d+, trained 20", status)
+    assert "0 of 1,500 new labels" in status
+    rows = run_verb(history, "worklist", "--top", "3", "--format", "csv").stdout.splitlines()
+    assert rows[0].startswith("period,rank,lead_id,probability,bucket,model_version")
+    assert [row.split(",")[1] for row in rows[1:]] == ["1", "2", "3"]
+    assert "random order reaches 20%" in run_verb(history, "results").stdout
+
+
+def test_the_daemon_ingests_scores_retrains_and_decides_by_itself(
+    history: Path, bank_mirror: Path, run_verb: RunVerb
+) -> None:
+    """`lead-scoring start` with the real daemon; one month lands; nobody touches anything."""
+    port, pages = _free_port(), _free_port()
+    settings = history / "lead_scoring.yaml"
+    text = settings.read_text(encoding="utf-8").replace("port: 3070", f"port: {pages}")
+    settings.write_text(text.replace("sensor_interval_seconds: 30", "sensor_interval_seconds: 5"), encoding="utf-8")
+    before = Deployments(Installation(Home(history)).lakehouse).newest()
+    product = subprocess.Popen(
+        [str(Path(sys.executable).with_name("lead-scoring")), "start", "--port", str(port)],
+        cwd=history,
+        env=environment(history, bank_mirror),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        _wait_for(lambda: _get(f"http://127.0.0.1:{port}/server_info"), "the UI")
+        run_verb(history, "arrive")
+        arrival = _wait_for(lambda: _finished_run(port, "arrival"), "the arrival run")
+        assert arrival["status"] == "SUCCESS"
+        retraining = _wait_for(lambda: _finished_run(port, "retraining"), "the retraining run")
+        assert retraining["status"] == "SUCCESS"
+        tags = {tag["key"]: tag["value"] for tag in retraining["tags"]}
+        assert tags["dagster/run_key"] == f"retraining-drift-{NEXT}"
+        assert tags["dagster/partition"] == NEXT
+        house = Installation(Home(history))
+        # The episode is closed by the next tick, which launches nothing more.
+        _wait_for(lambda: house.events.events(kind=CLOSED), "the episode's end")
+        time.sleep(12)
+        assert len([run for run in _runs(port) if run["jobName"] == "retraining"]) == 1
+        [opened] = house.events.events(kind=OPENED)
+        assert opened.event_id == f"retraining-drift-{NEXT}"
+        [decision] = house.lakehouse.read("promotion_decision", periods=[NEXT]).to_pylist()
+        champion = Deployments(house.lakehouse).newest()
+        assert champion is not None
+        assert before is not None
+        assert (champion.version != before.version) == (decision["verdict"] == "promoted")
+        assert ModelRegistry(house.home).champion_version() == champion.version
+        assert house.lakehouse.read("lead_scores", periods=[NEXT]).num_rows > 100
+        page = _get(f"http://127.0.0.1:{pages}/drift-{NEXT}.html")
+        assert page is not None
+        assert NEXT.encode() in page
+        assert "drifted" in house.events.events(kind="alert")[-1].reason
+    finally:
+        product.send_signal(signal.SIGTERM)
+        _, told = product.communicate(timeout=60)
+    assert product.returncode == 0, told
+    assert f"http://127.0.0.1:{port}" in told
+    assert _get(f"http://127.0.0.1:{port}/server_info") is None, "the UI must be gone"
+
+
+def test_a_port_that_is_taken_is_named_with_the_remedy(history: Path, run_verb: RunVerb) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = run_verb(history, "start", "--port", str(port), check=False)
+    assert done.returncode == 2
+    assert f"port {port} on 127.0.0.1 is taken" in done.stderr
+    assert f"make run PORT={port + 1}" in done.stderr
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _get(url: str) -> bytes | None:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            content: bytes = answer.read()
+            return content
+    except OSError:
+        return None
+
+
+def _runs(port: int) -> list[dict[str, Any]]:
+    query = "{runsOrError(limit: 20) {... on Runs {results {jobName status tags {key value}}}}}"
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/graphql",
+        data=json.dumps({"query": query}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        found: list[dict[str, Any]] = json.load(answer)["data"]["runsOrError"]["results"]
+        return found
+
+
+def _finished_run(port: int, job: str) -> dict[str, Any] | None:
+    ended = ("SUCCESS", "FAILURE", "CANCELED")
+    return next((run for run in _runs(port) if run["jobName"] == job and run["status"] in ended), None)
+
+
+def _wait_for(look: Any, what: str) -> Any:
+    deadline = time.monotonic() + _DAEMON_PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(1)
+    raise AssertionError(f"{what} did not come within {_DAEMON_PATIENCE_SECONDS} seconds (pid {os.getpid()})")
