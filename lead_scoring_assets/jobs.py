@@ -60,24 +60,26 @@ class StretchRun:
 def run_history(
     definitions: dg.Definitions, instance: dg.DagsterInstance, job_name: str, periods: Sequence[Period]
 ) -> Iterator[StretchRun]:
-    """Run a job over `periods` in stretches of up to 12; stop where one fails. `definitions` need a progress logger.
+    """Run a job over `periods` in stretches of up to 12. `definitions` need a progress logger.
 
     One process, and one run for a stretch: Dagster's bookkeeping of a run (some 230 events, each a commit) costs more
-    than the work of one small period. A stretch that fails is played again period by period, so that the good periods
-    get through and the bad one is named; the failed run stays in the UI.
+    than the work of one small period. A stretch of assets that fails is played again period by period, so that the
+    good periods get through and the bad one is named; there it stops, because later periods build on it. Checks build
+    on nothing and name their periods themselves: all stretches are run.
     """
+    has_assets = bool(definitions.resolve_job_def(job_name).asset_layer.selected_asset_keys)
     for stretch in _stretches(periods):
         run = _run(definitions, instance, job_name, stretch)
-        if not run.succeeded and len(stretch) > 1:
+        if run.succeeded or not has_assets or len(stretch) == 1:
+            yield run
+        else:
             for period in stretch:
                 run = _run(definitions, instance, job_name, [period])
                 yield run
                 if not run.succeeded:
-                    return
-        else:
-            yield run
-            if not run.succeeded:
-                return
+                    break
+        if has_assets and not run.succeeded:
+            return
 
 
 def open_instance() -> dg.DagsterInstance:
