@@ -117,7 +117,7 @@ def worklist(period: str | None, top: int, form: str) -> None:
     if form == "csv":
         writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]))
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: _harmless(value) for name, value in row.items()} for row in rows)
         return
     table = Table(title=f"Call first: leads of {rows[0]['period']}")
     for name in rows[0]:
@@ -173,6 +173,11 @@ def _open() -> Installation:
     os.environ["LEAD_SCORING_HOME"] = os.environ["DAGSTER_HOME"] = str(home.root)
     os.chdir(home.root)  # dagster.yaml names its folders relative to its own
     return Installation(home)
+
+
+def _harmless(value: object) -> object:
+    """Text that a spreadsheet would run as a formula is quoted the way spreadsheets understand."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def _escaped(text: str) -> str:

@@ -47,9 +47,10 @@ def prepare(installation: Installation) -> Prepared:
 
 def arrive(installation: Installation) -> Period | None:
     """Let the next period's leads and outcomes land and the clock move to its end; None when history has ended."""
-    crm, clock = open_bank_crm(installation), _replay_clock(installation)
+    clock = _replay_clock(installation)
     if not installation.home.clock_file.exists():
         raise LeadScoringError("nothing has been prepared yet. Run `lead-scoring prepare`, or `make run`, first.")
+    crm = open_bank_crm(installation)
     key = crm.next_period()
     if key is None:
         return None

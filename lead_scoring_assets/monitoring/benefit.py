@@ -1,11 +1,16 @@
-"""What calling the best-scored leads first gave, against random order: on matured leads, with the scores of the day."""
+"""What the scores gave: calling the best first against random order, and retraining against keeping the first model.
+On matured leads, with the scores of the day on which each lead arrived."""
 
 from dataclasses import dataclass
+
+import numpy as np
 
 from lead_scoring_assets.errors import LeadScoringError
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.query import query
-from lead_scoring_assets.models.evaluation import CONFIDENCE, Metric, share
+from lead_scoring_assets.models.deployments import Deployment, Deployments
+from lead_scoring_assets.models.evaluation import CONFIDENCE, Metric, evaluate, share
+from lead_scoring_assets.models.scorer import load_scorer
 
 CALLED_SHARE = 0.2
 
@@ -25,6 +30,11 @@ class Benefit:
     captured: Metric
     rate_called: Metric
     rate_all: Metric
+    brier: Metric
+    mean_score: Metric
+    first_champion: Deployment
+    brier_if_kept: Metric
+    mean_score_if_kept: Metric
 
 
 def measure_benefit(installation: Installation, called_share: float = CALLED_SHARE) -> Benefit:
@@ -56,6 +66,21 @@ def measure_benefit(installation: Installation, called_share: float = CALLED_SHA
         )
     counts = {name: int(found[name]) for name in ("leads", "conversions", "called", "conversions_called")}
     conversions, captured = counts["conversions"], counts["conversions_called"]
+    # The first champion deployed, on the same leads: what would have been said without any retraining.
+    first = Deployments(installation.lakehouse).history()[0]
+    same = query(
+        "SELECT f.*, s.probability, l.label FROM scores s JOIN labels l USING (lead_id) JOIN features f USING (lead_id)"
+        " WHERE l.matures_at <= (SELECT max(label_known_at) FROM labels) ORDER BY lead_id",
+        {
+            "scores": tables["lead_scores"].select(["lead_id", "probability"]),
+            "labels": tables["ground_truth_labels"],
+            "features": installation.lakehouse.read("lead_features"),
+        },
+    ).to_pandas()
+    labels = same["label"].to_numpy(dtype=np.float64)
+    kept = load_scorer(first.folder(installation.home.data), first.fingerprint).probabilities(same)
+    given = {metric.name: metric for metric in evaluate(labels, same["probability"].to_numpy(dtype=np.float64))}
+    if_kept = {metric.name: metric for metric in evaluate(labels, kept)}
     return Benefit(
         periods=found["periods"],
         leads=counts["leads"],
@@ -64,21 +89,46 @@ def measure_benefit(installation: Installation, called_share: float = CALLED_SHA
         captured=share("captured", captured, conversions),
         rate_called=share("rate_called", captured, counts["called"]),
         rate_all=share("rate_all", conversions, counts["leads"]),
+        brier=given["brier"],
+        mean_score=given["mean_score"],
+        first_champion=first,
+        brier_if_kept=if_kept["brier"],
+        mean_score_if_kept=if_kept["mean_score"],
     )
 
 
 def describe(benefit: Benefit) -> str:
     """The benefit in sentences, with intervals."""
     lift = benefit.rate_called.value / benefit.rate_all.value
-    half_width = (benefit.rate_called.high - benefit.rate_called.low) / 2 / benefit.rate_all.value
-    return (
-        f"{benefit.leads:,} leads that arrived {benefit.periods[0]} to {benefit.periods[-1]}, {benefit.conversions:,} converted "
-        f"({benefit.rate_all.value:.1%}).\n"
-        f"Calling the best-scored {benefit.called_share:.0%} of each month first reaches {benefit.captured.value:.1%} of "
-        f"the conversions [{benefit.captured.low:.1%}, {benefit.captured.high:.1%}]; random order reaches "
-        f"{benefit.called_share:.0%}.\n"
-        f"Of those called, {benefit.rate_called.value:.1%} convert "
-        f"[{benefit.rate_called.low:.1%}, {benefit.rate_called.high:.1%}]: {lift:.1f} times the average (±{half_width:.1f}).\n"
-        f"Intervals: {CONFIDENCE:.0%}, Wilson. Scores: those given when the lead arrived, by the champion of that day. "
-        "Leads and outcomes are real; when an outcome became known is simulated."
+    called = f"the best-scored {benefit.called_share:.0%} of each month"
+    first = benefit.first_champion
+    return "\n".join(
+        [
+            (
+                f"{benefit.leads:,} leads that arrived {benefit.periods[0]} to {benefit.periods[-1]}, "
+                f"{benefit.conversions:,} converted ({benefit.rate_all.value:.1%})."
+            ),
+            (
+                f"Calling {called} first reaches {_told(benefit.captured)} of the conversions; "
+                f"random order reaches {benefit.called_share:.0%}."
+            ),
+            f"Of those called, {_told(benefit.rate_called)} convert: {lift:.2f} times the average.",
+            (
+                f"The scores promised {benefit.mean_score.value:.1%} on average; had the first champion (v{first.version}, "
+                f"{first.period}) been kept, {benefit.mean_score_if_kept.value:.1%}."
+            ),
+            f"Brier score {_plain(benefit.brier)}; had the first champion been kept, {_plain(benefit.brier_if_kept)}.",
+            (
+                f"Intervals: {CONFIDENCE:.0%}. Scores: those given when the lead arrived, by the champion of that day. "
+                "Leads and outcomes are real; when an outcome became known is simulated."
+            ),
+        ]
     )
+
+
+def _told(metric: Metric) -> str:
+    return f"{metric.value:.1%} [{metric.low:.1%}, {metric.high:.1%}]"
+
+
+def _plain(metric: Metric) -> str:
+    return f"{metric.value:.3f} [{metric.low:.3f}, {metric.high:.3f}]"

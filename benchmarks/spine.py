@@ -1,0 +1,106 @@
+"""What the loop costs: setting up, all months through every asset, one more month, and opening the UI. Prints a table.
+
+Run it with `make benchmark`. Every step is a whole process, as a person starts it, in a home of its own below a temporary
+folder. Wall and CPU seconds, and the largest resident memory of any process of the step. Nothing is asserted: machines differ.
+"""
+
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+VERB = str(Path(sys.executable).with_name("lead-scoring"))
+LAST = "2010-10"
+PORT, PAGES = 3991, 3992
+
+
+def main() -> None:
+    table = Table(title="Cost of the loop on the bank data, two README commands apart")
+    for name in ("step", "wall s", "CPU s", "peak MB"):
+        table.add_column(name, justify="left" if name == "step" else "right")
+    console = Console(stderr=True)
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "home"
+        home.mkdir()
+        for file in ("dagster.yaml", "workspace.yaml"):
+            shutil.copy(REPOSITORY / file, home / file)
+        text = (REPOSITORY / "lead_scoring.yaml").read_text(encoding="utf-8").replace("port: 3070", f"port: {PAGES}")
+        settings = re.sub(r"history_until: \S+", f"history_until: {LAST}", text)
+        (home / "lead_scoring.yaml").write_text(settings, encoding="utf-8")
+        months = (2010 - 2008) * 12 + 10 - 5 + 1
+        for step, words in (
+            ("prepare: fetch, verify, land, model store", ["prepare"]),
+            (f"materialize: {months} months, every asset and check", ["materialize"]),
+            ("arrive: the next month lands", ["arrive"]),
+            ("materialize: one month more", ["materialize"]),
+            ("materialize: nothing to do", ["materialize"]),
+            ("status", ["status"]),
+        ):
+            console.print(step)
+            table.add_row(step, *measure(home, words))
+        console.print("start: until the UI answers")
+        table.add_row("start: until the UI answers", *measure_start(home))
+    Console().print(table)
+
+
+def measure(home: Path, words: list[str]) -> tuple[str, str, str]:
+    """One verb as a process of its own, measured by a small parent, so that its peak is not an earlier step's."""
+    program = (
+        "import json, resource, subprocess, sys, time\n"
+        "begin = time.perf_counter()\n"
+        "code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode\n"
+        "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
+        "print(json.dumps([time.perf_counter() - begin, used.ru_utime + used.ru_stime, used.ru_maxrss, code]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, VERB, *words], cwd=home, env=surroundings(home), capture_output=True, check=True
+    )
+    wall, cpu, peak_kb, code = (float(value) for value in done.stdout.decode().strip("[]\n ").split(","))
+    if code:
+        sys.exit(
+            f"lead-scoring {' '.join(words)} ended with {code:.0f}; run it by hand in a home of its own to see why"
+        )
+    return f"{wall:.1f}", f"{cpu:.1f}", f"{peak_kb / 1024:,.0f}"
+
+
+def measure_start(home: Path) -> tuple[str, str, str]:
+    """From the command to the first answer of the webserver; its CPU is that of the whole group until it has ended."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    begin = time.perf_counter()
+    product = subprocess.Popen(
+        [VERB, "start", "--port", str(PORT)], cwd=home, env=surroundings(home), stderr=subprocess.DEVNULL
+    )
+    while time.perf_counter() - begin < 120:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/server_info", timeout=1):
+                break
+        except OSError:
+            time.sleep(0.1)
+    wall = time.perf_counter() - begin
+    product.send_signal(signal.SIGTERM)
+    product.wait()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return f"{wall:.1f}", f"{cpu:.1f}", f"{after.ru_maxrss / 1024:,.0f}"
+
+
+def surroundings(home: Path) -> dict[str, str]:
+    mirror = REPOSITORY.parent / "shared" / "data"
+    named = os.environ.get("LEAD_SCORING_MIRROR") or (str(mirror) if mirror.is_dir() else "")
+    plain = {**os.environ, "LEAD_SCORING_HOME": str(home), "DAGSTER_HOME": str(home)}
+    return {**plain, "LEAD_SCORING_MIRROR": named} if named else plain
+
+
+if __name__ == "__main__":
+    main()
