@@ -123,7 +123,7 @@ def _train_period(
     registry = ModelRegistry(installation.home)
     encoder = Encoder.from_registry(installation.settings.registry)
     with mlflow.start_run(nested=True, run_name=f"train {period.key}"), tempfile.TemporaryDirectory() as folder:
-        mlflow.set_tags({"period": period.key, "dagster_run_id": context.run_id})
+        mlflow.set_tags({"period": period.key, "dagster_run_id": context.run.run_id})
         trained = train(rows, encoder, installation.settings.training)
         bundle = Path(folder) / "bundle"
         fingerprint = save_bundle(bundle, trained.model, encoder, rows[rows["split"] == HOLDOUT])
@@ -195,7 +195,7 @@ def promotion_decision(
             metrics = _metrics(model_evaluation, period)
             decision = decide_promotion(metrics["auc"], metrics["brier"], comparison, installation.settings.gate)
             if decision.verdict == "promoted":
-                deployments.record(_deployment(candidate, period, decision, context.run_id))
+                deployments.record(_deployment(candidate, period, decision, context.run.run_id))
         rows.append(
             {
                 "period": period.key,

@@ -6,7 +6,7 @@ Training writes the folder, MLflow keeps it, batch scoring and `models:/name@cha
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +44,7 @@ class Scorer:
         matrix = xgboost.DMatrix(self._encoder.encode(features), feature_types=self._encoder.feature_types, nthread=1)
         return np.asarray(self._booster.predict(matrix), dtype=np.float64)
 
-    def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> npt.NDArray[np.float64]:  # noqa: ARG002
+    def predict(self, model_input: pd.DataFrame) -> npt.NDArray[np.float64]:
         """MLflow's name for the same: probabilities, never classes."""
         return self.probabilities(model_input)
 
