@@ -75,7 +75,7 @@ def measure(home: Path, words: list[str]) -> tuple[str, str, str]:
 
 
 def measure_start(home: Path) -> tuple[str, str, str]:
-    """From the command to the first answer of the webserver; its CPU is that of the whole group until it has ended."""
+    """From the command to the webserver's first answer; memory of all its processes together, once it has answered."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begin = time.perf_counter()
     product = subprocess.Popen(
@@ -88,11 +88,25 @@ def measure_start(home: Path) -> tuple[str, str, str]:
         except OSError:
             time.sleep(0.1)
     wall = time.perf_counter() - begin
+    memory_kb = sum(map(_resident_kb, _family(product.pid)))
     product.send_signal(signal.SIGTERM)
     product.wait()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return f"{wall:.1f}", f"{cpu:.1f}", f"{after.ru_maxrss / 1024:,.0f}"
+    return f"{wall:.1f}", f"{cpu:.1f}", f"{memory_kb / 1024:,.0f}" if memory_kb else "not on this system"
+
+
+def _family(pid: int) -> list[int]:
+    """A process and everything below it (Linux: /proc; elsewhere the process alone)."""
+    listed = Path(f"/proc/{pid}/task/{pid}/children")
+    children = [int(child) for child in listed.read_text().split()] if listed.is_file() else []
+    return [pid, *(member for child in children for member in _family(child))]
+
+
+def _resident_kb(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status")
+    found = re.search(r"VmRSS:\s+(\d+)", status.read_text()) if status.is_file() else None
+    return int(found[1]) if found else 0
 
 
 def surroundings(home: Path) -> dict[str, str]:

@@ -245,10 +245,6 @@ def test_ci_is_well_formed(workflow: dict[str, Any], steps: list[dict[str, Any]]
 
 
 def test_ci_needs_nothing_but_the_public_internet(steps: list[dict[str, Any]]) -> None:
-    """No secret and no folder beside the checkout: the main job downloads the data, and the tests read that copy."""
+    """No secret and no folder beside the checkout: the product downloads the data itself."""
     assert not re.search(r"secrets\.|shared/|https?://", WORKFLOW_TEXT)
-    by_verb = {verb: step for step in steps for verb in make_verbs(step.get("run", ""))}
-    downloads = Home(ROOT).downloads.relative_to(ROOT)
-    assert "env" not in by_verb["history"]
-    assert by_verb["test"]["env"] == {"LEAD_SCORING_MIRROR": "${{ github.workspace }}/" + str(downloads)}
-    assert list(by_verb).index("history") < list(by_verb).index("test")
+    assert all("env" not in step for step in steps)
