@@ -30,6 +30,8 @@ def main() -> None:
     for name in ("step", "wall s", "CPU s", "peak MB"):
         table.add_column(name, justify="left" if name == "step" else "right")
     console = Console(stderr=True)
+    console.print("make setup, in a clone of its own")
+    table.add_row("make setup: the locked environment, in a fresh clone", *measure_setup())
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         home.mkdir()
@@ -54,8 +56,20 @@ def main() -> None:
     Console().print(table)
 
 
+def measure_setup() -> tuple[str, str, str]:
+    """Faster where the packages were fetched before; that cache is left as it is."""
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder) / "clone"
+        subprocess.run(["git", "clone", "--quiet", str(REPOSITORY), str(clone)], check=True)
+        return _measured(clone, dict(os.environ), ["make", "setup", f"PYTHON={sys._base_executable}"])
+
+
 def measure(home: Path, words: list[str]) -> tuple[str, str, str]:
-    """One verb as a process of its own, measured by a small parent, so that its peak is not an earlier step's."""
+    return _measured(home, surroundings(home), [VERB, *words])
+
+
+def _measured(folder: Path, env: dict[str, str], command: list[str]) -> tuple[str, str, str]:
+    """One command as a process of its own, below a small parent, so that its peak is not an earlier step's."""
     program = (
         "import json, resource, subprocess, sys, time\n"
         "begin = time.perf_counter()\n"
@@ -64,13 +78,11 @@ def measure(home: Path, words: list[str]) -> tuple[str, str, str]:
         "print(json.dumps([time.perf_counter() - begin, used.ru_utime + used.ru_stime, used.ru_maxrss, code]))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, VERB, *words], cwd=home, env=surroundings(home), capture_output=True, check=True
+        [sys.executable, "-c", program, *command], cwd=folder, env=env, capture_output=True, check=True
     )
     wall, cpu, peak_kb, code = (float(value) for value in done.stdout.decode().strip("[]\n ").split(","))
     if code:
-        sys.exit(
-            f"lead-scoring {' '.join(words)} ended with {code:.0f}; run it by hand in a home of its own to see why"
-        )
+        sys.exit(f"{' '.join(command)} ended with {code:.0f}; run it by hand to see why")
     return f"{wall:.1f}", f"{cpu:.1f}", f"{peak_kb / 1024:,.0f}"
 
 

@@ -74,7 +74,7 @@ def _play(job: str, asked: list[Period], console: Console, *, skip_complete: boo
             keys = [period.key for period in run.periods]
             outcome.ran += keys
             outcome.evaluations += run.evaluations
-            told = run.errors + gate((), (), run.evaluations)
+            told = [f"{keys[0]}: {error}" for error in run.errors] + gate((), (), run.evaluations)
             # A stretch that broke off is told by what broke it, not again by every check it never reached.
             outcome.reasons_to_stop += told or gate(jobs.check_names(definitions), keys, run.evaluations)
         progress.update(task, description="done")

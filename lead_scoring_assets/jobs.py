@@ -185,10 +185,12 @@ def _run(
 
 
 def _root_cause(failure: object) -> str:
+    """What our code said, without Dagster's wrapping around it; not what a library below had said to our code."""
     error = getattr(failure, "error", None)
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return error.message.strip() if error is not None else "failed without an error message"
+    if error is None:
+        return "failed without an error message; the UI shows why"
+    told: str = (error.cause or error).message.strip()
+    return told.split(": ", 1)[1] if told.startswith("lead_scoring_assets.errors.") else told
 
 
 def _is_alive(pid: int) -> bool:

@@ -4,6 +4,11 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
 
 def bar_plot(values: Mapping[str, float], title: str, line_at: float | None = None) -> str:
     """Horizontal bars, largest on top, as a Markdown image of about 15 kB."""
@@ -27,6 +32,24 @@ def histogram_plot(values: Sequence[float], title: str) -> str:
     figure = Figure(figsize=(6, 2.2), layout="constrained")
     axes = figure.subplots()
     axes.hist(values, bins=20, range=(0, 1), color="#4f7cac")
+    axes.set_title(title, fontsize=10)
+    axes.tick_params(labelsize=8)
+    return _markdown(figure, title)
+
+
+def calibration_plot(labels: Floats, scores: Floats, title: str) -> str:
+    """Share that converted against mean probability, in tenths of the leads; on the diagonal a score keeps its promise."""
+    from matplotlib.figure import Figure
+    from sklearn.calibration import calibration_curve
+
+    converted, promised = calibration_curve(labels, scores, n_bins=10, strategy="quantile")
+    top = max(float(converted.max()), float(promised.max())) * 1.05
+    figure = Figure(figsize=(3.6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, top], [0, top], color="#999999", linestyle="--", linewidth=1)
+    axes.plot(promised, converted, color="#4f7cac", marker="o")
+    axes.set_xlabel("mean probability", fontsize=8)
+    axes.set_ylabel("converted", fontsize=8)
     axes.set_title(title, fontsize=10)
     axes.tick_params(labelsize=8)
     return _markdown(figure, title)

@@ -20,6 +20,7 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
         lakehouse = self.installation.lakehouse
         commit = lakehouse.replace_periods(table, keys, obj)
         written = lakehouse.read(table, periods=keys, version=commit.version)
+        columns = dg.TableSchema([dg.TableColumn(field.name, str(field.type)) for field in written.schema])
         for key in keys:
             rows = written.filter(pc.equal(written[PERIOD], key))
             # Through the step, because metadata on the output context cannot tell one partition from another.
@@ -29,6 +30,7 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
                     "delta_version": commit.version,
                     "content_hash": content_hash(rows),
                     "dagster/uri": str(lakehouse.path(table)),
+                    "dagster/column_schema": columns,
                 },
                 asset_key=context.asset_key,
                 partition_key=key,

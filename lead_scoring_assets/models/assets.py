@@ -22,7 +22,7 @@ from lead_scoring_assets.models.training import refuse_to_train, train
 from lead_scoring_assets.models.training_set import HOLDOUT, TRAIN, TrainingWindow, build_training_set
 from lead_scoring_assets.partitions import ONE_RUN, PERIODS, TRAINING_WINDOW, periods_of
 from lead_scoring_assets.periods import Period
-from lead_scoring_assets.plots import bar_plot
+from lead_scoring_assets.plots import bar_plot, calibration_plot
 
 _SHARED: dict[str, Any] = {
     "partitions_def": PERIODS,
@@ -147,7 +147,7 @@ def _train_period(
     return {"period": period.key, **vars(registered), **counts}
 
 
-@dg.asset(**_SHARED, kinds={"scipy", "deltalake"})
+@dg.asset(**_SHARED, kinds={"scikitlearn", "deltalake"})
 def model_evaluation(
     context: dg.AssetExecutionContext,
     installation: dg.ResourceParam[Installation],
@@ -162,10 +162,14 @@ def model_evaluation(
             continue
         holdout = _holdout(training_set, period)
         scores = load_scorer(installation.home.data / candidate.bundle, candidate.fingerprint).probabilities(holdout)
-        metrics = evaluate(holdout["label"].to_numpy(dtype=np.float64), scores)
+        labels = holdout["label"].to_numpy(dtype=np.float64)
+        metrics = evaluate(labels, scores)
         rows += [{"period": period.key, "version": candidate.version, "metric": m.name, **_figures(m)} for m in metrics]
         told = {m.name: m.value for m in metrics} | {"auc_low": metrics[0].low, "auc_high": metrics[0].high}
-        context.add_asset_metadata({**told, "holdout_rows": len(holdout)}, partition_key=period.key)
+        calibration = dg.MetadataValue.md(calibration_plot(labels, scores, f"calibration, {len(holdout):,} leads"))
+        context.add_asset_metadata(
+            {**told, "holdout_rows": len(holdout), "calibration": calibration}, partition_key=period.key
+        )
         ModelRegistry(installation.home).log_metrics(
             candidate.run_id, {f"holdout_{name}": value for name, value in told.items() if np.isfinite(value)}
         )

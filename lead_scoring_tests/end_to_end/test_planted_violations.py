@@ -7,6 +7,7 @@ import deltalake
 import pytest
 
 from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.models.deployments import Deployments
 from lead_scoring_assets.settings import Home
 from lead_scoring_tests.conftest import MakeHome, RunVerb
 
@@ -70,6 +71,30 @@ def test_every_spoiled_table_stops_the_gate_and_is_named(home: Path, run_verb: R
     stopped = [line for line in done.stderr.splitlines() if line.startswith("stop: check")]
     for _, _, _, check in PLANTED:
         assert any(f"check {check} failed: " in line for line in stopped), (check, stopped)
+
+
+def test_a_blocking_check_fails_the_main_job_and_keeps_what_comes_after_from_running(
+    home: Path, run_verb: RunVerb
+) -> None:
+    """The verb that `.ci/run` stands on. August was spoiled after it was checked; September must not build on it."""
+    spoil(home, "raw_leads", "FROM rows UNION ALL FROM rows", "2008-08")
+    before = Installation(Home(home)).lakehouse.version("lead_features")
+    done = run_verb(home, "materialize", "--from", PERIOD, "--through", PERIOD, "--again", check=False)
+    assert done.returncode == 1, done.stderr
+    assert "stop: check raw_leads:lead_ids_unique failed" in done.stderr
+    assert Installation(Home(home)).lakehouse.version("lead_features") == before
+
+
+def test_a_step_that_fails_fails_the_main_job_in_one_sentence(home: Path, run_verb: RunVerb) -> None:
+    settings = home / "lead_scoring.yaml"
+    settings.write_text(settings.read_text().replace("max_depth: 4", "max_depth: -4"))
+    champion = Deployments(Installation(Home(home)).lakehouse).newest()
+    done = run_verb(home, "materialize", "--from", PERIOD, "--through", PERIOD, "--again", check=False)
+    assert done.returncode == 1, done.stderr
+    assert "stop: 2008-09: trained_model: " in done.stderr
+    assert "Check training.parameters" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert Deployments(Installation(Home(home)).lakehouse).newest() == champion
 
 
 def test_a_changed_model_file_stops_the_gate(home: Path, run_verb: RunVerb) -> None:
