@@ -24,7 +24,7 @@ history: setup
 	@$(BIN)/lead-scoring materialize
 
 test: setup
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: setup
 	@$(BIN)/ruff check .

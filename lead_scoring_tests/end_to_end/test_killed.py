@@ -35,7 +35,7 @@ def test_killed_at_any_moment_and_resumed_gives_the_same_tables(
     run_verb(home, "prepare")
     moments = random.Random(2008)
     kills = 0
-    for _ in range(3):
+    for _ in range(2):
         victim = subprocess.Popen(
             [str(Path(sys.executable).with_name("lead-scoring")), "materialize", "--through", THROUGH],
             cwd=home,
