@@ -84,7 +84,9 @@ def serve(installation: Installation, port: int, console: Console) -> int:
             stderr=subprocess.STDOUT,
         )
     console.print(f"starting the Dagster UI (its log: {log})")
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    # SIGINT too: a shell that starts us in the background would have it ignored.
+    for asked in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(asked, _as_interrupt)
     try:
         if not _answers(f"http://{HOST}:{port}/server_info", dagster):
             raise LeadScoringError(f"the Dagster UI did not start: expected an answer on port {port}. Read {log}.")
@@ -102,6 +104,9 @@ def serve(installation: Installation, port: int, console: Console) -> int:
         console.print("ending …")
         return 0
     finally:
+        # Asked once is enough: a second Ctrl-C while things end must not leave half of them running.
+        for asked in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(asked, signal.SIG_IGN)
         end_group(dagster)
         reports.shutdown()
 
