@@ -136,7 +136,9 @@ def new_world(tmp_path: Path) -> Callable[..., World]:
         root = tmp_path / "a home"
         shutil.rmtree(root, ignore_errors=True)
         root.mkdir()
-        (root / SETTINGS_FILE).write_text(text, encoding="utf-8")
+        # A quarter, so that a calendar which is not due can be told from one that is.
+        spaced = text.replace("calendar_months: 1", "calendar_months: 3")
+        (root / SETTINGS_FILE).write_text(spaced, encoding="utf-8")
         return World(Home(root))
 
     return make
@@ -144,7 +146,7 @@ def new_world(tmp_path: Path) -> Callable[..., World]:
 
 @pytest.fixture
 def world(new_world: Callable[..., World]) -> World:
-    """The shipped settings: months from 2008-05, 1,500 labels, 3 months, AUC floor 0.60, drop of 10 %."""
+    """The shipped settings but for the calendar: months from 2008-05, 1,500 labels, 3 months, AUC floor 0.60, drop of 10 %."""
     world = new_world()
     assert world.home.settings.calendar.start == datetime(2008, 5, 1, tzinfo=UTC)
     return world
