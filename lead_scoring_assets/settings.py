@@ -6,16 +6,18 @@ from datetime import UTC, date, datetime, time
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from lead_scoring_assets.contracts.columns import LEAD_KEYS, Column, Registry
+from lead_scoring_assets.contracts.aggregates import Aggregate
+from lead_scoring_assets.contracts.columns import LEAD_KEYS, Column, Entity, Registry
 from lead_scoring_assets.errors import LeadScoringError, SettingsError
 from lead_scoring_assets.periods import Cadence, PeriodCalendar
 
 SETTINGS_FILE = "lead_scoring.yaml"
-_SYSTEM_COLUMNS = (*LEAD_KEYS, "period", "source_file", "source_line")
+_SYSTEM_COLUMNS = (*LEAD_KEYS, "period", "version", "source_file", "source_line")
 
 
 def _day(value: object) -> object:
@@ -90,10 +92,74 @@ class Bank(_Section):
     simulated_delay: SimulatedDelay = SimulatedDelay()
 
 
+class Source(_Section):
+    """How one entity (leads, activities or outcomes) comes: in files that land, or from a query; and under which names.
+
+    `sql`: a SELECT that DuckDB can run (over files, or an attached database). What it gives for a period is written
+    into the landing folder once, and read from there. `rename`: their column → ours. `values`: our column → their
+    value → ours.
+    """
+
+    sql: str | None = None
+    rename: Mapping[str, str] = {}
+    values: Mapping[str, Mapping[str, str]] = {}
+    delimiter: str = Field(",", min_length=1, max_length=1)
+    encoding: Literal["utf-8", "utf-16", "cp1252", "cp1256"] = "utf-8"
+    time_format: str | None = None  # None: ISO 8601; else as strptime takes it, such as %d/%m/%Y %H:%M
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        ours = list(self.rename.values())
+        if twice := sorted({name for name in ours if ours.count(name) > 1}):
+            raise ValueError(f"rename gives {twice} more than once; each of our columns comes from one of theirs")
+        return self
+
+
+class Sources(_Section):
+    """Where leads, activities and outcomes come from, and how their files are written."""
+
+    landing: str | None = None  # None: data/landing; else a folder, or s3://…, gs://…, abfs://…
+    time_zone: str = "UTC"  # of times that are written without one
+    leads: Source = Source()
+    activities: Source = Source()
+    outcomes: Source = Source()
+
+    @model_validator(mode="after")
+    def _known_zone(self) -> Self:
+        try:
+            ZoneInfo(self.time_zone)
+        except (ValueError, OSError):
+            raise ValueError(f"time_zone {self.time_zone!r} is unknown; write it like Asia/Dubai or UTC") from None
+        return self
+
+    def of(self, entity: Entity) -> Source:
+        return {"leads": self.leads, "activities": self.activities, "outcomes": self.outcomes}[entity]
+
+
+class Activities(_Section):
+    """The kinds of activities that are recorded; none: there are no activities."""
+
+    types: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.types)) < len(self.types) or any(not kind or kind != kind.strip() for kind in self.types):
+            raise ValueError(f"types must be distinct names without outer blanks, found {list(self.types)}")
+        return self
+
+
+class Compute(_Section):
+    """Which engine computes the features of a partition."""
+
+    engine: Literal["duckdb", "spark"] = "duckdb"
+    spark_remote: str = Field("sc://127.0.0.1:50051", pattern=r"^sc://\S+$")
+
+
 class Labels(_Section):
-    """When a lead without an outcome counts as not converted."""
+    """When a lead without an outcome counts as not converted, and how long after that a correction still counts."""
 
     conversion_window_days: Count = 30
+    corrections_days: Count = 90
 
 
 class Training(_Section):
@@ -185,8 +251,14 @@ class Settings(_Section):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     clock: Literal["replay", "system"] = "system"
+    crm: Literal["bank", "simulated", "own"] = "own"
+    currency: str = Field("EUR", pattern=r"^[A-Z]{3}$")
     periods: Periods
+    sources: Sources = Sources()
     columns: Mapping[str, Column]
+    activities: Activities = Activities()
+    features: Mapping[str, Aggregate] = {}
+    compute: Compute = Compute()
     bank: Bank = Bank()
     labels: Labels = Labels()
     training: Training = Training()
@@ -209,11 +281,18 @@ class Settings(_Section):
             raise ValueError(f"columns {blank} are empty or begin or end with a blank; write the name without")
         if not self.registry.features:
             raise ValueError("columns hold no feature: give at least one column `role: feature`")
+        if both := sorted(set(self.features) & {*self.columns, *_SYSTEM_COLUMNS}):
+            raise ValueError(f"features {both} are columns of the lead as well; rename one of the two")
+        for name, aggregate in self.features.items():
+            if not self.activities.types:
+                raise ValueError(f"features.{name} counts activities, but activities.types names none")
+            if strangers := [kind for kind in aggregate.types if kind not in self.activities.types]:
+                raise ValueError(f"features.{name} counts {strangers}, which activities.types does not name")
         return self
 
     @cached_property
     def registry(self) -> Registry:
-        return Registry(self.columns)
+        return Registry(self.columns, self.activities.types, self.features)
 
     @property
     def calendar(self) -> PeriodCalendar:

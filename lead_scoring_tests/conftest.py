@@ -9,8 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, settings
 
 from lead_scoring_assets.leads.bank import fetch_bank_file, read_bank_leads
+
+# No test asserts a time: a busy machine is not a fault.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 _BESIDE_THE_REPOSITORY = _REPOSITORY.parent / "shared" / "data"

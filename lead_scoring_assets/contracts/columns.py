@@ -1,15 +1,23 @@
-"""Columns of leads and outcomes, and the rule that nothing known only after the outcome becomes a feature."""
+"""Columns of leads, activities and outcomes, and the rule that nothing known only after the outcome becomes a feature."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from lead_scoring_assets.contracts.aggregates import Aggregate
 from lead_scoring_assets.errors import LeakageError
+
+Entity = Literal["leads", "activities", "outcomes"]
+ENTITIES: tuple[Entity, ...] = ("leads", "activities", "outcomes")
+RAW_TABLES: Mapping[Entity, str] = {entity: f"raw_{entity}" for entity in ENTITIES}
+IDENTIFIERS: Mapping[Entity, str] = {"leads": "lead_id", "activities": "activity_id", "outcomes": "lead_id"}
+"""The column that names what a row is about: rows with the same one are versions of each other."""
+EVENT_TIMES: Mapping[Entity, str] = {"leads": "created_at", "activities": "occurred_at", "outcomes": "outcome_at"}
 
 Kind = Literal["integer", "number", "category", "text", "timestamp"]
 Role = Literal["identifier", "feature", "sensitive", "context", "forbidden"]
-Availability = Literal["at_creation", "after_outcome"]
+Availability = Literal["at_creation", "at_scoring", "after_outcome"]
 
 
 class Column(BaseModel):
@@ -60,39 +68,91 @@ LEAD_KEYS: Mapping[str, Column] = {
     "known_at": Column(kind="timestamp", role="context", required=False, why="when this system could first know it"),
 }
 
+OUTCOMES = ("converted", "disqualified", "lost", "no_response", "open")
+"""`no_response`: tried and not reached so far. `open`: worked on again; takes back what was said before."""
+
+
+def _after(kind: Kind, role: Role, why: str, **more: bool | float | tuple[str, ...]) -> Column:
+    return Column.model_validate({"kind": kind, "role": role, "why": why, "available": "after_outcome", **more})
+
+
 OUTCOME_COLUMNS: Mapping[str, Column] = {
     "lead_id": Column(kind="text", role="identifier", why="the lead whose outcome this is"),
-    "outcome": Column(
-        kind="category",
-        role="forbidden",
-        available="after_outcome",
-        why="what became of the lead",
-        categories=("converted", "disqualified", "lost"),
-    ),
-    "outcome_at": Column(
-        kind="timestamp", role="forbidden", available="after_outcome", why="event time of the outcome"
-    ),
-    "known_at": Column(
-        kind="timestamp", role="context", required=False, available="after_outcome", why="when this system knew it"
-    ),
-    "reason": Column(kind="text", role="context", required=False, available="after_outcome", why="in the rep's words"),
-    "provenance": Column(
-        kind="text", role="context", required=False, available="after_outcome", why="says when a value is simulated"
-    ),
+    "outcome": _after("category", "forbidden", "what became of the lead", categories=OUTCOMES),
+    "outcome_at": _after("timestamp", "forbidden", "event time of the outcome"),
+    "known_at": _after("timestamp", "context", "when this system knew it", required=False),
+    "reason": _after("text", "forbidden", "why, in the rep's words", required=False),
+    "rep": _after("text", "forbidden", "who worked the lead to its outcome", required=False),
+    "deal_value": _after("number", "forbidden", "worth of the deal, in `currency`", required=False, minimum=0),
+    "currency": _after("text", "forbidden", "three letters, such as AED", required=False),
+    "provenance": _after("text", "context", "says when a value is simulated", required=False),
 }
 
 
-class Registry:
-    """All lead columns of one installation, in the order of the settings file."""
+def activity_columns(types: Sequence[str]) -> Mapping[str, Column]:
+    """Columns of activities (touches): each row is one event, such as a visit of the web site or a call."""
+    return {
+        "activity_id": Column(kind="text", role="identifier", why="names the activity"),
+        "lead_id": Column(kind="text", role="identifier", why="the lead that did it, or to whom it was done"),
+        "occurred_at": Column(kind="timestamp", role="context", why="event time: when it happened"),
+        "known_at": Column(
+            kind="timestamp", role="context", required=False, why="when this system could first know it"
+        ),
+        "activity_type": Column(kind="category", role="context", why="what happened", categories=tuple(types)),
+        "detail": Column(kind="text", role="context", required=False, why="page, subject, topic: what was touched"),
+        "value": Column(
+            kind="number", role="context", required=False, why="how much: minutes of a call, pages of a visit"
+        ),
+        "rep": Column(kind="text", role="context", required=False, why="who called or met"),
+    }
 
-    def __init__(self, columns: Mapping[str, Column]) -> None:
+
+class Registry:
+    """All columns of one installation, in the order of the settings file: of leads, activities and outcomes, and the
+    features that are computed from activities."""
+
+    def __init__(
+        self,
+        columns: Mapping[str, Column],
+        activity_types: Sequence[str] = (),
+        aggregates: Mapping[str, Aggregate] | None = None,
+    ) -> None:
         self.lead_columns: Mapping[str, Column] = {**LEAD_KEYS, **columns}
+        self.activity_columns: Mapping[str, Column] = activity_columns(activity_types)
         self.outcome_columns: Mapping[str, Column] = OUTCOME_COLUMNS
+        self.activity_types = tuple(activity_types)
+        self.aggregates: Mapping[str, Aggregate] = dict(aggregates or {})
+
+    def columns(self, entity: Entity) -> Mapping[str, Column]:
+        """The contract of one raw table."""
+        contracts: Mapping[Entity, Mapping[str, Column]] = {
+            "leads": self.lead_columns,
+            "activities": self.activity_columns,
+            "outcomes": self.outcome_columns,
+        }
+        return contracts[entity]
+
+    @property
+    def lead_features(self) -> Mapping[str, Column]:
+        """Features that stand in the lead itself, in registry order."""
+        return {name: column for name, column in self.lead_columns.items() if column.role == "feature"}
 
     @property
     def features(self) -> Mapping[str, Column]:
-        """The columns a model may use, in registry order."""
-        return {name: column for name, column in self.lead_columns.items() if column.role == "feature"}
+        """The columns a model may use, in registry order: those of the lead, then those computed from activities."""
+        computed = {
+            name: Column(
+                kind="number",
+                role="feature",
+                available="at_scoring",
+                required=False,
+                minimum=0,
+                maximum=aggregate.maximum,
+                why=aggregate.why,
+            )
+            for name, aggregate in self.aggregates.items()
+        }
+        return {**self.lead_features, **computed}
 
     @property
     def numeric_features(self) -> list[str]:
@@ -110,7 +170,7 @@ class Registry:
         """
         offenders = [name for name in names if name not in self.features]
         if offenders:
-            known = {**self.outcome_columns, **self.lead_columns}
+            known = {**self.activity_columns, **self.outcome_columns, **self.lead_columns}
             told = "; ".join(
                 f"{name} ({known[name].role}: {known[name].why})" if name in known else f"{name} (not in the registry)"
                 for name in offenders

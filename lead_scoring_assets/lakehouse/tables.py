@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import deltalake
 import pyarrow as pa
@@ -16,6 +16,9 @@ import pyarrow.fs as pafs
 from deltalake.exceptions import CommitFailedError
 
 from lead_scoring_assets.errors import LakehouseError
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as pads
 
 PERIOD = "period"
 
@@ -101,22 +104,35 @@ class Lakehouse:
         Raises:
             LakehouseError: the table, the version or a column does not exist.
         """
-        opened = self._open(table, version)
-        names = pa.schema(opened.schema().to_arrow()).names
-        wanted = list(columns) if columns is not None else names
-        needed = wanted if periods is None else [*wanted, PERIOD]
-        if missing := [name for name in needed if name not in names]:
+        found = self.scan(table, periods=periods, version=version)
+        names = found.schema.names
+        if missing := [name for name in columns or () if name not in names]:
             raise LakehouseError(f"{table} has no column {missing}; it has {names}")
-        chosen = None if periods is None else pc.field(PERIOD).isin(pa.array(list(periods), pa.string()))
+        return found.to_table(columns=list(columns) if columns is not None else names)
+
+    def scan(self, table: str, *, periods: Iterable[str] | None = None, version: int | None = None) -> "pads.Dataset":
+        """The same rows without reading them: an Arrow dataset that `query` takes as a table and reads as it goes, only
+        the columns and row groups that the question needs.
+
+        Raises:
+            LakehouseError: the table or the version does not exist, or periods of a table that has none.
+        """
+        opened = self._open(table, version)
+        chosen = None
+        if periods is not None:
+            names = pa.schema(opened.schema().to_arrow()).names
+            if PERIOD not in names:
+                raise LakehouseError(f"{table} has no column {[PERIOD]}; it has {names}")
+            chosen = pc.field(PERIOD).isin(pa.array(list(periods), pa.string()))
         # Arrow's own file system: that of delta-rs calls Python from Arrow's threads, which aborts processes at exit.
         folder = pafs.SubTreeFileSystem(str(self.path(table).resolve()), pafs.LocalFileSystem())
         import pyarrow.dataset as pads  # brings pandas with it; who only opens the house does not pay for that
 
         dataset = opened.to_pyarrow_dataset(filesystem=folder)
         # In order of their paths, because Delta lists the newest file first: the history of writes is not content.
+        # Files are of one period each, so that choosing files is choosing rows.
         files = sorted(dataset.get_fragments(filter=chosen), key=lambda file: file.path)
-        ordered = pads.FileSystemDataset(files, dataset.schema, dataset.format, dataset.filesystem)
-        return ordered.to_table(columns=wanted, filter=chosen)
+        return pads.FileSystemDataset(files, dataset.schema, dataset.format, dataset.filesystem)
 
     def _open(self, table: str, version: int | None = None) -> deltalake.DeltaTable:
         if not self.exists(table):
