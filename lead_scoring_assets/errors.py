@@ -13,8 +13,8 @@ class SourceError(LeadScoringError):
     """A data source cannot be reached or is not what it claims to be (missing, wrong checksum, wrong format)."""
 
 
-class LandingFileError(LeadScoringError):
-    """A file in the landing folder cannot be read as rows at all (wrong delimiter, missing column, empty)."""
+class SourceUnavailableError(SourceError):
+    """A data source is simply not there: no copy, no mirror that has it, no network."""
 
 
 class LakehouseError(LeadScoringError):

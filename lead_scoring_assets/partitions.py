@@ -32,6 +32,14 @@ def looking_back(span: timedelta) -> dg.TimeWindowPartitionMapping:
 
 PREVIOUS = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1, allow_nonexistent_upstream_partitions=True)
 MATURING = looking_back(_WINDOW)
+# The activities that features count; None: no feature does.
+LOOKBACK = (
+    looking_back(timedelta(days=max(feature.days for feature in _SETTINGS.features.values())))
+    if _SETTINGS.features
+    else None
+)
+# Leads whose label can still change: what is known later than this after they were known changes nothing.
+CORRECTABLE = looking_back(_WINDOW + timedelta(days=_SETTINGS.labels.corrections_days))
 # Training: the window of matured leads, older by the embargo, the newest cohort and the conversion window itself.
 TRAINING_WINDOW = looking_back(timedelta(days=31 * (_SETTINGS.training.window_months + 1)) + 2 * _WINDOW)
 

@@ -55,6 +55,24 @@ def calibration_plot(labels: Floats, scores: Floats, title: str) -> str:
     return _markdown(figure, title)
 
 
+def curve_plot(curves: Mapping[str, tuple[Floats, Floats, Floats]], title: str, along: str) -> str:
+    """Curves over 0, 1, 2 … with the band of their intervals (value, low, high), as a Markdown image."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    axes = figure.subplots()
+    for color, (name, (value, low, high)) in zip(("#4f7cac", "#c0392b", "#999999"), curves.items(), strict=False):
+        days = np.arange(len(value))
+        axes.fill_between(days, low, high, step="post", color=color, alpha=0.2)
+        axes.step(days, value, where="post", color=color, label=name)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(along, fontsize=8)
+    axes.set_title(title, fontsize=10)
+    axes.legend(fontsize=8)
+    axes.tick_params(labelsize=8)
+    return _markdown(figure, title)
+
+
 def _markdown(figure, title: str) -> str:  # type: ignore[no-untyped-def]
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=80)

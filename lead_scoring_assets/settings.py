@@ -92,6 +92,37 @@ class Bank(_Section):
     simulated_delay: SimulatedDelay = SimulatedDelay()
 
 
+class Planted(_Section):
+    """A change of the simulated world: the first day on which it holds, and how strong it is."""
+
+    start: Day
+    strength: Annotated[float, Field(ge=0, strict=True)]
+
+
+PlantedName = Literal[
+    "ad_campaign",
+    "fee_change",
+    "student_surge",
+    "slower_outcomes",
+    "fewer_reps",
+    "phone_missing",
+    "industry_missing",
+]
+
+
+class Simulated(_Section):
+    """The simulated free zone: how large it is, and what changes are planted in it. It starts at `periods.start`."""
+
+    seed: Seed = 222
+    leads_a_month: Count = 2_000
+    activities_a_lead: Annotated[float, Field(ge=0, le=200, strict=True)] = 10.0
+    contacts_a_working_day: Count | None = None  # None: seven in ten of the leads that come
+    patience_days: int = Field(10, ge=1, le=60, strict=True)
+    unprioritised_share: Share = 0.1
+    seasonality: bool = True
+    planted: Mapping[PlantedName, Planted] = {}
+
+
 class Source(_Section):
     """How one entity (leads, activities or outcomes) comes: in files that land, or from a query; and under which names.
 
@@ -260,6 +291,7 @@ class Settings(_Section):
     features: Mapping[str, Aggregate] = {}
     compute: Compute = Compute()
     bank: Bank = Bank()
+    simulated: Simulated = Simulated()
     labels: Labels = Labels()
     training: Training = Training()
     gate: Gate = Gate()
@@ -361,7 +393,9 @@ class Home:
         self.reports = self.data / "reports"
         self.downloads = self.data / "downloads"
         self.mlflow = self.data / "mlflow"
+        self.truth = self.data / "truth"
         self.clock_file = self.data / "clock.json"
+        self.pointer = self.data / "current_home"
 
     @cached_property
     def settings(self) -> Settings:
@@ -385,8 +419,20 @@ class Home:
 
 
 def find_home() -> Home:
-    """The installation in use: LEAD_SCORING_HOME, else DAGSTER_HOME, else the current folder."""
-    for variable in ("LEAD_SCORING_HOME", "DAGSTER_HOME"):
-        if named := os.environ.get(variable):
-            return Home(Path(named))
-    return Home(Path.cwd())
+    """The installation in use: LEAD_SCORING_HOME, else DAGSTER_HOME, else the current folder; or the one inside it that
+    its `data/current_home` names.
+
+    Raises:
+        SettingsError: `data/current_home` names a folder that is no home.
+    """
+    named = (os.environ.get(variable) for variable in ("LEAD_SCORING_HOME", "DAGSTER_HOME"))
+    home = Home(Path(next((name for name in named if name), ".")))
+    if not home.pointer.is_file():
+        return home
+    inner = home.root / home.pointer.read_text(encoding="utf-8").strip()
+    if not (inner / SETTINGS_FILE).is_file():
+        raise SettingsError(
+            f"{home.pointer} names {inner}, expected a folder with {SETTINGS_FILE} there, found none. Delete "
+            f"{home.pointer} to work in {home.root} again."
+        )
+    return Home(inner)

@@ -1,12 +1,15 @@
 """The one IO manager: asset → Delta table, partition → overwrite of a period. Metadata tells rows, version and hash."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
 import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.content_hash import content_hash
-from lead_scoring_assets.lakehouse.tables import PERIOD
+from lead_scoring_assets.lakehouse.tables import PERIOD, Commit, Lakehouse
 
 
 class LakehouseIOManager(dg.ConfigurableIOManager):
@@ -19,26 +22,33 @@ class LakehouseIOManager(dg.ConfigurableIOManager):
         keys = sorted(context.asset_partition_keys)
         lakehouse = self.installation.lakehouse
         commit = lakehouse.replace_periods(table, keys, obj)
-        written = lakehouse.read(table, periods=keys, version=commit.version)
-        columns = dg.TableSchema([dg.TableColumn(field.name, str(field.type)) for field in written.schema])
-        for key in keys:
-            rows = written.filter(pc.equal(written[PERIOD], key))
+        for key, metadata in written_metadata(lakehouse, table, keys, commit):
             # Through the step, because metadata on the output context cannot tell one partition from another.
-            context.step_context.add_asset_metadata(
-                metadata={
-                    "dagster/row_count": rows.num_rows,
-                    "delta_version": commit.version,
-                    "content_hash": content_hash(rows),
-                    "dagster/uri": str(lakehouse.path(table)),
-                    "dagster/column_schema": columns,
-                },
-                asset_key=context.asset_key,
-                partition_key=key,
-            )
+            context.step_context.add_asset_metadata(metadata=metadata, asset_key=context.asset_key, partition_key=key)
 
     def load_input(self, context: dg.InputContext) -> pa.Table:
         return self.installation.lakehouse.read(
             context.asset_key.path[-1],
             columns=(context.definition_metadata or {}).get("columns"),
             periods=context.asset_partition_keys,
+        )
+
+
+def written_metadata(
+    lakehouse: Lakehouse, table: str, keys: Sequence[str], commit: Commit
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """For each period, what every materialisation tells of it: read back from the table as `commit` left it."""
+    written = lakehouse.read(table, periods=keys, version=commit.version)
+    columns = dg.TableSchema([dg.TableColumn(field.name, str(field.type)) for field in written.schema])
+    for key in keys:
+        rows = written.filter(pc.equal(written[PERIOD], key)) if len(keys) > 1 else written
+        yield (
+            key,
+            {
+                "dagster/row_count": rows.num_rows,
+                "delta_version": commit.version,
+                "content_hash": content_hash(rows),
+                "dagster/uri": str(lakehouse.path(table)),
+                "dagster/column_schema": columns,
+            },
         )

@@ -1,13 +1,16 @@
-"""Delta tables by name: replace periods, append evidence, read as of any version. No Dagster here."""
+"""Delta tables by name: replace periods, append evidence, read as of any version or moment. No Dagster here."""
 
+import functools
+import operator
 import random
 import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import deltalake
 import pyarrow as pa
@@ -16,11 +19,13 @@ import pyarrow.fs as pafs
 from deltalake.exceptions import CommitFailedError
 
 from lead_scoring_assets.errors import LakehouseError
+from lead_scoring_assets.lakehouse.columns_that_fit import fitting, storable
+from lead_scoring_assets.lakehouse.passage import PERIOD as PERIOD
+from lead_scoring_assets.lakehouse.passage import Passage
+from lead_scoring_assets.lakehouse.time_travel import version_as_of
 
 if TYPE_CHECKING:
     import pyarrow.dataset as pads
-
-PERIOD = "period"
 
 # Old versions are evidence. The defaults (30 days of log, 7 of files) would make them unreadable, and delta-rs heeds
 # these only when the table is created. Seven years, as audit asks.
@@ -32,6 +37,12 @@ _ATTEMPTS = 12
 _WRITE_ID = "lead_scoring.write_id"
 # delta-rs takes the folder for a URL and fails on these, or looks elsewhere.
 _UNUSABLE_IN_A_FOLDER = re.compile(r"[\[\]|^%#?\\\x00-\x1f]")
+
+
+Rows: TypeAlias = pa.Table | Callable[[], pa.RecordBatchReader]
+"""What can be written: a table in memory, or what gives a stream of batches each time it is called. Not one stream:
+a write that meets another one starts again from the first row. Of a stream delta-rs holds up to a million rows of each
+period that it writes, whatever the stream's length."""
 
 
 @dataclass(frozen=True)
@@ -63,33 +74,37 @@ class Lakehouse:
         folders = self.root.iterdir() if self.root.is_dir() else ()
         return sorted(p.name for p in folders if p.is_dir() and self.exists(p.name))
 
-    def version(self, table: str) -> int:
-        return int(self._open(table).version())
-
-    def replace_periods(self, table: str, periods: Sequence[str], rows: pa.Table) -> Commit:
-        """Make `rows` the whole content of `periods`; every other period stays as it is. One atomic commit.
+    def version(self, table: str, as_of: datetime | None = None) -> int:
+        """The table's newest version, or the one that stood at a moment (see `time_travel.version_as_of`).
 
         Raises:
-            LakehouseError: no period named, rows of another period, or columns that do not fit the table.
+            LakehouseError: the table does not exist, or did not then.
+        """
+        if as_of is None:
+            return int(self._open(table).version())
+        self._must_exist(table)
+        return version_as_of(self.path(table), as_of)
+
+    def replace_periods(self, table: str, periods: Sequence[str], rows: Rows) -> Commit:
+        """Make `rows` the whole content of `periods`; every other period stays as it is. One atomic commit.
+
+        A column that the table does not have yet is added to it (NULL in what was written before), one that the rows
+        do not have is NULL in them.
+
+        Raises:
+            LakehouseError: no period named, rows of another period, or a column of another type than the table's.
         """
         if not periods:
             raise LakehouseError(f"{table}: name at least one period to replace")
-        if PERIOD not in rows.column_names:
-            raise LakehouseError(f"{table}: expected a column {PERIOD!r}, found {rows.column_names}")
-        strangers = set(rows[PERIOD].unique().to_pylist()) - set(periods)
-        if strangers:
-            raise LakehouseError(
-                f"{table}: rows of {sorted(map(str, strangers))} may not be written as {sorted(periods)}"
-            )
         # Keys go into the predicate as text; calendar keys hold only digits and dashes, anything else is refused.
         if bad := [key for key in periods if not re.fullmatch(r"[0-9A-Za-z-]+", key)]:
             raise LakehouseError(f"{table}: {bad} cannot be period keys")
         predicate = f"{PERIOD} IN ({', '.join(repr(key) for key in periods)})"
-        return self._write(table, rows, mode="overwrite", predicate=predicate, partition_by=[PERIOD])
+        return self._write(table, rows, periods, mode="overwrite", predicate=predicate, partition_by=[PERIOD])
 
-    def append(self, table: str, rows: pa.Table) -> Commit:
-        """Add `rows` to an unpartitioned table of evidence."""
-        return self._write(table, rows, mode="append")
+    def append(self, table: str, rows: Rows) -> Commit:
+        """Add `rows` to an unpartitioned table of evidence. Columns come and go as for `replace_periods`."""
+        return self._write(table, rows, None, mode="append")
 
     def read(
         self,
@@ -98,80 +113,112 @@ class Lakehouse:
         columns: Sequence[str] | None = None,
         periods: Iterable[str] | None = None,
         version: int | None = None,
+        as_of: datetime | None = None,
     ) -> pa.Table:
-        """Rows of `periods` (None: all) at `version` (None: now), only `columns` (None: all), in a fixed order.
+        """Rows of `periods` (None: all) at `version` or `as_of` a moment (None: now), only `columns` (None: all), in a
+        fixed order.
 
         Raises:
             LakehouseError: the table, the version or a column does not exist.
         """
-        found = self.scan(table, periods=periods, version=version)
+        found = self.scan(table, periods=periods, version=version, as_of=as_of)
         names = found.schema.names
         if missing := [name for name in columns or () if name not in names]:
             raise LakehouseError(f"{table} has no column {missing}; it has {names}")
         return found.to_table(columns=list(columns) if columns is not None else names)
 
-    def scan(self, table: str, *, periods: Iterable[str] | None = None, version: int | None = None) -> "pads.Dataset":
+    def scan(
+        self,
+        table: str,
+        *,
+        periods: Iterable[str] | None = None,
+        version: int | None = None,
+        as_of: datetime | None = None,
+    ) -> "pads.Dataset":
         """The same rows without reading them: an Arrow dataset that `query` takes as a table and reads as it goes, only
         the columns and row groups that the question needs.
 
         Raises:
             LakehouseError: the table or the version does not exist, or periods of a table that has none.
         """
-        opened = self._open(table, version)
-        chosen = None
-        if periods is not None:
-            names = pa.schema(opened.schema().to_arrow()).names
-            if PERIOD not in names:
-                raise LakehouseError(f"{table} has no column {[PERIOD]}; it has {names}")
-            chosen = pc.field(PERIOD).isin(pa.array(list(periods), pa.string()))
+        if version is not None and as_of is not None:
+            raise LakehouseError(f"{table}: give version {version} or as of {as_of.isoformat()}, not both")
+        opened = self._open(table, self.version(table, as_of) if as_of is not None else version)
         # Arrow's own file system: that of delta-rs calls Python from Arrow's threads, which aborts processes at exit.
         folder = pafs.SubTreeFileSystem(str(self.path(table).resolve()), pafs.LocalFileSystem())
         import pyarrow.dataset as pads  # brings pandas with it; who only opens the house does not pay for that
 
         dataset = opened.to_pyarrow_dataset(filesystem=folder)
+        keys = opened.metadata().partition_columns
+        # Where a table gets a new column, delta-rs moves those it is partitioned by; people look for them in front.
+        schema = pa.schema(sorted(dataset.schema, key=lambda field: field.name not in keys))
+        if periods is not None and PERIOD not in keys:
+            raise LakehouseError(f"{table} has no column {[PERIOD]} to choose files by; it has {schema.names}")
+        wanted = None if periods is None else set(periods)
+        files = []
         # In order of their paths, because Delta lists the newest file first: the history of writes is not content.
-        # Files are of one period each, so that choosing files is choosing rows.
-        files = sorted(dataset.get_fragments(filter=chosen), key=lambda file: file.path)
-        return pads.FileSystemDataset(files, dataset.schema, dataset.format, dataset.filesystem)
+        for file in sorted(dataset.get_fragments(), key=lambda file: file.path):
+            told = pads.get_partition_keys(file.partition_expression)
+            if wanted is None or told[PERIOD] in wanted:
+                # Only what the folder tells. delta-rs adds the least and greatest value of each column, and for one that
+                # is younger than the file it says so wrongly that Arrow leaves its rows out of `… IS NULL`.
+                known = [pc.field(key) == pa.scalar(told[key], schema.field(key).type) for key in keys]
+                expression = functools.reduce(operator.and_, known) if known else None
+                files.append(dataset.format.make_fragment(file.path, dataset.filesystem, expression))
+        return pads.FileSystemDataset(files, schema, dataset.format, dataset.filesystem)
 
     def _open(self, table: str, version: int | None = None) -> deltalake.DeltaTable:
-        if not self.exists(table):
-            raise LakehouseError(
-                f"table {table} does not exist in {self.root}: expected a Delta table there. Materialise the asset "
-                f"{table} first (`lead-scoring materialize`, or Materialize in the UI)."
-            )
+        self._must_exist(table)
         try:
             return deltalake.DeltaTable(self.path(table), version=version)
         except Exception as problem:
             raise LakehouseError(f"{table}: version {version} cannot be read ({problem})") from problem
 
-    def _write(self, table: str, rows: pa.Table, **options: Any) -> Commit:
-        self.path(table).parent.mkdir(parents=True, exist_ok=True)
-        write_id = uuid.uuid4().hex
-
-        def write() -> None:
-            # Made empty first: delta-rs sees no conflict between two writers that both bring a new table's first rows
-            # of a period, and keeps both.
-            if "predicate" in options and not self.exists(table):
-                deltalake.DeltaTable.create(
-                    self.path(table), rows.schema, "ignore", options["partition_by"], configuration=_KEEP_HISTORY
-                )
-            deltalake.write_deltalake(
-                self.path(table),
-                rows,
-                configuration=None if self.exists(table) else _KEEP_HISTORY,
-                commit_properties=deltalake.CommitProperties(custom_metadata={_WRITE_ID: write_id}),
-                **options,
+    def _must_exist(self, table: str) -> None:
+        if not self.exists(table):
+            raise LakehouseError(
+                f"table {table} does not exist in {self.root}: expected a Delta table there. Materialise the asset "
+                f"{table} first (`lead-scoring materialize`, or Materialize in the UI)."
             )
 
+    def _write(self, table: str, rows: Rows, periods: Sequence[str] | None, **options: Any) -> Commit:
+        self.path(table).parent.mkdir(parents=True, exist_ok=True)
+        passage = Passage(table, periods)
+        write_id = uuid.uuid4().hex
+        named = deltalake.CommitProperties(custom_metadata={_WRITE_ID: write_id})
         try:
-            _retry_conflicts(write)
-        except Exception as problem:  # some of delta-rs's refusals have no class of their own
-            raise LakehouseError(
-                f"{table}: {rows.num_rows:,} rows with the columns {rows.column_names} cannot be written ({problem}). "
-                "The table is as it was; if columns have changed, start a new home folder for them."
-            ) from problem
-        return Commit(version=self._version_of(table, write_id), rows=rows.num_rows)
+            _retry_conflicts(lambda: self._attempt(table, rows, passage, **options, commit_properties=named))
+        except Exception as told:  # some of delta-rs's refusals have no class of their own
+            problem = passage.problem or told
+            if isinstance(problem, LakehouseError):
+                raise problem from None
+            raise LakehouseError(f"{table}: the rows cannot be written ({problem}). The table is as it was.") from told
+        return Commit(version=self._version_of(table, write_id), rows=passage.rows)
+
+    def _attempt(self, table: str, rows: Rows, passage: Passage, **options: Any) -> None:
+        # All of it anew for each attempt: a stream is used up, and who was faster may have brought columns.
+        source = rows.to_reader() if isinstance(rows, pa.Table) else rows()
+        brought = storable(table, source.schema)
+        is_partitioned = "partition_by" in options
+        if is_partitioned and PERIOD not in brought.names:
+            raise LakehouseError(f"{table}: expected a column {PERIOD!r}, found {brought.names}")
+        if isinstance(rows, pa.Table):
+            passage.refuse_strangers(rows)  # before a table is made for them
+        if not self.exists(table):
+            schema = fitting(table, pa.schema([]), brought)
+            if not is_partitioned:
+                stream = passage.let_through(source, schema)
+                deltalake.write_deltalake(self.path(table), stream, configuration=_KEEP_HISTORY, **options)
+                return
+            # Made empty first: delta-rs sees no conflict between two writers that both bring a new table's first rows
+            # of a period, and keeps both.
+            keys = options["partition_by"]
+            deltalake.DeltaTable.create(self.path(table), schema, "ignore", keys, configuration=_KEEP_HISTORY)
+        opened = self._open(table)
+        existing = pa.schema(opened.schema().to_arrow())
+        schema = fitting(table, existing, brought)
+        mode = "merge" if len(schema) > len(existing) else None
+        deltalake.write_deltalake(opened, passage.let_through(source, schema), schema_mode=mode, **options)
 
     def _version_of(self, table: str, write_id: str) -> int:
         """The version that one write made: looked up, because `history()` misnumbers when others write meanwhile."""

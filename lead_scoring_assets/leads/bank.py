@@ -20,7 +20,7 @@ from typing import IO, Final, Protocol
 import numpy as np
 import pandas as pd
 
-from lead_scoring_assets.errors import SourceError
+from lead_scoring_assets.errors import SourceError, SourceUnavailableError
 from lead_scoring_assets.files import write_atomically
 
 BANK_FILE_NAME: Final = "bank-full.csv"
@@ -126,8 +126,9 @@ def fetch_bank_file(
     Raises
     ------
     SourceError
-        The mirror lacks the file, a checksum is wrong, a file is too large or damaged, the address is not https, or
-        there is neither a mirror nor a network.
+        A checksum is wrong, a file is too large or damaged, or the address is not https.
+    SourceUnavailableError
+        The mirror lacks the file, or there is neither a mirror nor a network.
     """
     target = downloads / BANK_FILE_NAME
     if target.is_file() and _sha256(target.read_bytes()) == file_sha256:
@@ -233,7 +234,7 @@ def _read_from_mirror(mirror: Path, url: str) -> tuple[bytes, str]:
     source = next((candidate for candidate in (plain, packed) if candidate.is_file()), None)
     if source is None:
         found = "neither of the two" if mirror.is_dir() else "no such folder"
-        raise SourceError(
+        raise SourceUnavailableError(
             _explain(
                 expected=f"{plain.name} or {packed.name} in the mirror folder",
                 found=found,
@@ -267,7 +268,7 @@ def _download(url: str, opener: Opener, target: Path, archive_sha256: str) -> by
             archive = _read_limited(response, _ARCHIVE_LIMIT_BYTES, url)
     except (OSError, http.client.HTTPException) as error:
         already_there = "a file with another checksum" if target.is_file() else "no file"
-        raise SourceError(
+        raise SourceUnavailableError(
             _explain(
                 expected=f"{BANK_FILE_NAME} in the downloads folder or a mirror folder, or else the network",
                 found=f"{already_there} at {target}, no mirror folder named, and the download failed ({error})",

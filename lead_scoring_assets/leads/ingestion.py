@@ -1,205 +1,173 @@
 """From landed files to raw tables: every row is accepted, rejected with a reason, or counted as a duplicate. No row is
-lost, none counted twice. Pure: what arrived earlier is passed in."""
+lost, none counted twice, however often it lands and whenever a process is killed."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+import fcntl
+import shutil
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import pyarrow as pa
 
-from lead_scoring_assets.contracts.columns import Column, Registry
-from lead_scoring_assets.contracts.validation import arrow_schema, validate
-from lead_scoring_assets.leads.landing import Entity, LandedFile, landed_files, read_landed_file
+from lead_scoring_assets.contracts.columns import ENTITIES, RAW_TABLES, Entity
+from lead_scoring_assets.errors import LakehouseError, LeadScoringError
+from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.lakehouse.tables import Commit
+from lead_scoring_assets.leads.earlier_files import not_ingested_before
+from lead_scoring_assets.leads.entity_arrival import REJECTED_SCHEMA, EntityArrival, raw_schema
+from lead_scoring_assets.leads.landing import Landing
+from lead_scoring_assets.leads.spool import Spool
 from lead_scoring_assets.periods import Period
+from lead_scoring_assets.settings import Home, Settings
 
-_SHOWN_CHARACTERS = 2_000
-_POSITION = {"source_file": pa.string(), "source_line": pa.int64()}
-REJECTED_SCHEMA = pa.schema(
-    [
-        ("period", pa.string()),
-        ("entity", pa.string()),
-        *_POSITION.items(),
-        ("reason", pa.string()),
-        ("raw_text", pa.string()),
-    ]
-)
+if TYPE_CHECKING:
+    import pyarrow.dataset as pads
+
+REJECTED, FILES = "rejected_rows", "arrived_files"
+COUNTS = ("rows_in", "accepted", "rejected", "duplicates")
 FILES_SCHEMA = pa.schema(
     [("period", pa.string()), ("entity", pa.string()), ("source_file", pa.string()), ("sha256", pa.string())]
-    + [(count, pa.int64()) for count in ("size_bytes", "rows_in", "accepted", "rejected", "duplicates")]
+    + [(count, pa.int64()) for count in ("size_bytes", *COUNTS)]
     + [("problem", pa.string()), ("note", pa.string())]
 )
 
 
-def raw_schema(columns: Mapping[str, Column]) -> pa.Schema:
-    """Schema of a raw table: its period, the contract's columns, and where each row came from."""
-    return pa.schema([("period", pa.string()), *arrow_schema(columns), *_POSITION.items()])
-
-
 @dataclass(frozen=True)
 class Arrivals:
-    """What one period's files gave: the four raw tables, as Arrow."""
+    """What one period's files gave: the five tables of ingestion, as Arrow."""
 
-    leads: pa.Table
-    outcomes: pa.Table
+    raw: Mapping[Entity, pa.Table]
     rejected: pa.Table
     files: pa.Table
 
-
-class Arrived:
-    """Rows that earlier periods accepted: what a new row is compared with."""
-
-    def __init__(self, leads: pd.DataFrame, outcomes: pd.DataFrame) -> None:
-        self._rows: dict[Entity, list[pd.DataFrame]] = {
-            "leads": [leads.set_index("lead_id")],
-            "outcomes": [outcomes.set_index("lead_id")],
+    @property
+    def tables(self) -> Mapping[str, pa.Table]:
+        """By name, in the order in which they are written: the last one says that the period is complete."""
+        return {
+            **{RAW_TABLES[entity]: self.raw[entity] for entity in ENTITIES},
+            REJECTED: self.rejected,
+            FILES: self.files,
         }
 
-    def rows(self, entity: Entity) -> list[pd.DataFrame]:
-        """Accepted rows by lead id, in the order in which they came; an id is in one of them at most."""
-        return list(self._rows[entity])
 
-    def add(self, arrivals: Arrivals) -> "Arrived":
-        """The same, one period later."""
-        later = Arrived(arrivals.leads.to_pandas(), arrivals.outcomes.to_pandas())
-        later._rows = {entity: [*rows, *later._rows[entity]] for entity, rows in self._rows.items()}
-        return later
+@dataclass(frozen=True)
+class BroughtIn:
+    """What was written. `later`: periods that were ingested before; their versions stand on what this one held then."""
 
-
-def ingest(landing: Path, period: Period, registry: Registry, earlier: Arrived) -> Arrivals:
-    """Read every landed file of `period`. Rows in = accepted + rejected + duplicates, for each file and for all."""
-    leads, rejected, files = _ingest_entity(
-        landing, "leads", period, registry.lead_columns, earlier.rows("leads"), None
-    )
-    known_leads = [*earlier.rows("leads"), leads.to_pandas().set_index("lead_id")]
-    outcomes, more_rejected, more_files = _ingest_entity(
-        landing, "outcomes", period, registry.outcome_columns, earlier.rows("outcomes"), known_leads
-    )
-    return Arrivals(
-        leads=leads,
-        outcomes=outcomes,
-        rejected=pa.Table.from_pylist(rejected + more_rejected, schema=REJECTED_SCHEMA),
-        files=pa.Table.from_pylist(files + more_files, schema=FILES_SCHEMA),
-    )
+    arrivals: Arrivals
+    commits: Mapping[str, Commit]
+    later: list[str]
 
 
-def _ingest_entity(
-    landing: Path,
-    entity: Entity,
-    period: Period,
-    columns: Mapping[str, Column],
-    earlier: list[pd.DataFrame],
-    known_leads: list[pd.DataFrame] | None,
-) -> tuple[pa.Table, list[dict[str, object]], list[dict[str, object]]]:
-    required = [name for name, column in columns.items() if name != "known_at" and column.required]
-    optional = [name for name in columns if name not in required]
-    schema = raw_schema(columns)
-    accepted = [schema.empty_table()]
-    rejected: list[dict[str, object]] = []
+def ingest(
+    landing: Landing, period: Period, settings: Settings, earlier: "Mapping[Entity, pads.Dataset]", scratch: Path
+) -> Arrivals:
+    """Read every landed file of `period`. Rows in = accepted + rejected + duplicates, for each file and for all. The same
+    files after the same `earlier` give the same tables.
+
+    `earlier`: the raw tables of earlier periods, which are compared and never changed. `scratch`: an empty folder for
+    what does not belong into memory; it may be deleted as soon as this is done.
+
+    Raises:
+        SourceError: the landing folder cannot be read, or a file changed meanwhile.
+        SettingsError: a source's time zone or format cannot be used.
+    """
+    rejected = Spool(scratch / "rejected.arrow", REJECTED_SCHEMA)
+    raw: dict[Entity, pa.Table] = {}
     files: list[dict[str, object]] = []
-    seen = list(earlier)
-    for path in landed_files(landing, entity, period.key):
-        landed = read_landed_file(path, required, optional)
-        rows, reasons = _judge(landed, columns, period, known_leads)
-        fresh, contradictions, duplicates = _compare(rows, seen, list(columns))
-        reasons = {**reasons, **contradictions}
-        seen.append(fresh.set_index("lead_id"))
-        placed = fresh.assign(period=period.key, source_file=landed.name, source_line=fresh.index)
-        accepted.append(pa.Table.from_pandas(placed[schema.names], schema=schema, preserve_index=False))
-        told = [(u.line, u.reason, u.text) for u in landed.unreadable]
-        told += [(line, reason, landed.raw[line]) for line, reason in reasons.items()]
-        rejected += [
+    for entity in ENTITIES:
+        arrival = EntityArrival(landing, entity, period, settings, rejected, scratch)
+        raw[entity] = arrival.run(earlier[entity])
+        files += [
             {
                 "period": period.key,
                 "entity": entity,
-                "source_file": landed.name,
-                "source_line": line,
-                "reason": reason[:_SHOWN_CHARACTERS],
-                "raw_text": text,
+                "source_file": counted.landed.name,
+                **{name: getattr(counted.landed, name) for name in ("sha256", "size_bytes", "problem", "note")},
+                **{name: getattr(counted, name) for name in COUNTS},
             }
-            for line, reason, text in sorted(told)
+            for counted in arrival.files
         ]
-        files.append(
-            {
-                "period": period.key,
-                "entity": entity,
-                "source_file": landed.name,
-                "sha256": landed.sha256,
-                "size_bytes": landed.size_bytes,
-                "rows_in": landed.rows_in,
-                "accepted": len(fresh),
-                "rejected": len(told),
-                "duplicates": duplicates,
-                "problem": landed.problem,
-                "note": landed.note,
-            }
-        )
-    return pa.concat_tables(accepted), rejected, files
+    return Arrivals(raw, rejected.finish(), pa.Table.from_pylist(files, schema=FILES_SCHEMA))
 
 
-def _judge(
-    landed: LandedFile, columns: Mapping[str, Column], period: Period, known_leads: list[pd.DataFrame] | None
-) -> tuple[pd.DataFrame, dict[int, str]]:
-    """Typed rows that keep their contract and their place in time, and the reason for each other line."""
-    checked = validate(landed.rows, columns)
-    rows, reasons = checked.accepted, {int(str(line)): str(why) for line, why in checked.reasons.items()}
-    # A row without a known-at was known, at the latest, when its period's export was complete. So was a row that
-    # claims to have been known before this period began: it did not reach us then.
-    stated = rows["known_at"]
-    rows = rows.assign(known_at=stated.where(stated > period.start, period.end).astype("datetime64[us, UTC]"))
-    happened = "created_at" if known_leads is None else "outcome_at"
-    faults: list[tuple[pd.Series, Callable[[pd.Series], str]]] = [
-        (
-            (stated > period.end) | (rows[happened] > period.end),
-            lambda row: (
-                f"lies in the future of period {period.key}: {happened} {row[happened]}, known_at {row['known_at']}"
-            ),
-        ),
-        (
-            rows["known_at"] < rows[happened],
-            lambda row: f"known_at {row['known_at']} is before {happened} {row[happened]}",
-        ),
-    ]
-    if known_leads is not None:
-        created: dict[object, object] = {}
-        for leads in known_leads:
-            created |= leads.loc[leads.index.isin(rows["lead_id"]), "created_at"].to_dict()
-        born = pd.to_datetime(rows["lead_id"].map(created), utc=True)
-        faults += [
-            (born.isna(), lambda row: f"lead_id: no lead {row['lead_id']!r} has arrived so far"),
-            (rows["outcome_at"] < born, lambda row: f"outcome_at {row['outcome_at']} is before the lead was created"),
-        ]
-    for is_bad, describe in faults:
-        for line, row in rows[is_bad].iterrows():
-            at = int(str(line))
-            reasons[at] = "; ".join([*([reasons[at]] if at in reasons else []), describe(row)])
-    return rows[~rows.index.isin(list(reasons))], reasons
+def bring_in(installation: Installation, period: Period) -> BroughtIn:
+    """Ingest `period` and make what it gave the whole content of that period in the five tables.
+
+    One process at a time; others wait. Killed anywhere, it leaves a period that does not count as ingested, because
+    `arrived_files` is emptied first and written last; done again, it gives the same tables.
+
+    Raises:
+        LeadScoringError: an earlier period has files that were not ingested, or have changed since.
+        LakehouseError: the tables were written under other settings.
+        SourceError, SettingsError: as `ingest`.
+    """
+    landing, lakehouse = Landing.of(installation.home), installation.lakehouse
+    with _one_at_a_time(installation.home), _scratch(installation.home) as scratch:
+        if missing := not_ingested_before(installation, landing, period):
+            raise LeadScoringError(
+                f"{period.key} cannot be ingested: what is new in it depends on all that came before, and in earlier "
+                f"periods {'; '.join(missing)}. Materialise them first (`lead-scoring materialize`), or move the files "
+                f"into a folder of {period.key}."
+            )
+        arrivals = ingest(landing, period, installation.settings, _earlier(installation, period), scratch)
+        if _is_ingested(installation, period):
+            lakehouse.replace_periods(FILES, [period.key], FILES_SCHEMA.empty_table())
+        commits = {name: lakehouse.replace_periods(name, [period.key], rows) for name, rows in arrivals.tables.items()}
+        return BroughtIn(arrivals, commits, _later(installation, period))
 
 
-def _compare(
-    rows: pd.DataFrame, seen: list[pd.DataFrame], columns: list[str]
-) -> tuple[pd.DataFrame, dict[int, str], int]:
-    """Fresh rows, contradictions by line, and how many rows say what is already known."""
-    known = [*seen, rows.drop_duplicates("lead_id").set_index("lead_id")]
-    again = rows["lead_id"].duplicated()
-    for earlier in seen:
-        again |= rows["lead_id"].isin(earlier.index)
-    # known_at says when a row came, not what it says.
-    said = [name for name in columns if name not in ("lead_id", "known_at")]
-    contradictions: dict[int, str] = {}
-    duplicates = 0
-    for line, row in rows[again].iterrows():
-        lead_id = row["lead_id"]
-        before = next(earlier.loc[lead_id] for earlier in known if lead_id in earlier.index)
-        differing = [name for name in said if not _same(row[name], before[name])]
-        if differing:
-            told = ", ".join(f"{name} {before[name]} → {row[name]}" for name in differing[:5])
-            contradictions[int(str(line))] = f"lead_id {lead_id!r} has already arrived with other values ({told})"
-        else:
-            duplicates += 1
-    return rows[~again], contradictions, duplicates
+def _earlier(installation: Installation, period: Period) -> "dict[Entity, pads.Dataset]":
+    """The raw tables of the periods before `period`, not read yet."""
+    import pyarrow.dataset as pads  # brings pandas with it; who only opens the house does not pay for that
+
+    calendar = installation.settings.calendar
+    keys = [before.key for before in calendar.through(calendar.previous(period))]
+    found: dict[Entity, pads.Dataset] = {}
+    for entity in ENTITIES:
+        schema = raw_schema(installation.settings.registry.columns(entity))
+        if not installation.lakehouse.exists(RAW_TABLES[entity]):
+            found[entity] = pads.dataset(schema.empty_table())
+            continue
+        found[entity] = installation.lakehouse.scan(RAW_TABLES[entity], periods=keys)
+        if sorted(found[entity].schema.names) != sorted(schema.names):
+            raise LakehouseError(
+                f"{RAW_TABLES[entity]} has the columns {found[entity].schema.names}, the settings ask for {schema.names}. "
+                "Start a new home folder for other columns, or take them back in lead_scoring.yaml."
+            )
+    return found
 
 
-def _same(one: object, other: object) -> bool:
-    missing = bool(pd.isna(one)), bool(pd.isna(other))  # type: ignore[call-overload]
-    return all(missing) or (not any(missing) and bool(one == other))
+def _is_ingested(installation: Installation, period: Period) -> bool:
+    return installation.lakehouse.exists(FILES) and bool(
+        installation.lakehouse.scan(FILES, periods=[period.key]).count_rows()
+    )
+
+
+def _later(installation: Installation, period: Period) -> list[str]:
+    keys = installation.lakehouse.read(FILES, columns=["period"])["period"].unique().to_pylist()
+    return sorted(key for key in keys if key > period.key)  # keys are in order of time
+
+
+@contextlib.contextmanager
+def _one_at_a_time(home: Home) -> Iterator[None]:
+    """Wait for other processes that ingest; the kernel lets go of the lock when its holder dies."""
+    path = home.data / "locks" / "ingestion.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _scratch(home: Home) -> Iterator[Path]:
+    """An empty folder of this process; whoever holds the lock clears what a killed one left."""
+    folder = home.data / "tmp" / "ingestion"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,211 +1,266 @@
-"""The landing folder: `landing/<entity>/<period>/*.csv`. Reads files into rows of text with their position; a file or
-row that cannot be read is told apart with its reason. What the columns mean is not known here.
+"""The landing folder `landing/<entity>/<period>/<file>`, on disk or in object storage: which files lie there, and their
+bytes. What a file holds is not known here."""
 
-A row may span lines, inside quotes. What cannot be read as a row costs its first line only, and reading goes on with
-the next line: a forgotten quote would otherwise swallow every row up to the next one. So each line that is not blank
-lies in exactly one row or one `Unreadable`.
-"""
-
-import csv
 import hashlib
-import io
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
-import pandas as pd
+import pyarrow as pa
+import pyarrow.fs as pafs
 
-Entity = Literal["leads", "outcomes"]
-ENTITIES: tuple[Entity, ...] = ("leads", "outcomes")
+from lead_scoring_assets.contracts.columns import ENTITIES, Entity
+from lead_scoring_assets.errors import SourceError
+from lead_scoring_assets.settings import Home
 
-MAXIMUM_FILE_BYTES = 2 * 1024**3
-_OTHER_DELIMITERS = {";": "semicolon", "\t": "tab", "|": "bar"}
-_MAXIMUM_LINES_OF_A_ROW = 1_000
-_NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how undecodable bytes come out of `surrogateescape`
-_SHOWN_CHARACTERS = 2_000
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """One line that is not a row: its number (from 1), why, and its text."""
-
-    line: int
-    reason: str
-    text: str
+CHUNK_BYTES = 4 * 1024**2
+_STORES = ("s3", "gs", "gcs", "abfs", "abfss")
+_S3_OPTIONS = ("region", "scheme", "endpoint_override")
+_ATTEMPTS = 4
+_CONNECT_SECONDS, _REQUEST_SECONDS, _RETRY_SECONDS = 5, 30, 30
+_REMEDY = "Correct sources.landing in lead_scoring.yaml, or mend the connection, and try again."
 
 
 @dataclass(frozen=True)
-class LandedFile:
-    """One file as read. `rows` holds texts, indexed by the line on which each begins; `raw` has them as they were."""
+class File:
+    """One landed file. `name`: `<entity>/<period>/<file>`. Size and time of change tell cheaply whether it changed."""
 
     name: str
-    sha256: str
     size_bytes: int
-    rows: pd.DataFrame
-    raw: Mapping[int, str] = field(default_factory=dict)
-    unreadable: list[Unreadable] = field(default_factory=list)
-    problem: str | None = None
-    note: str | None = None
+    modified_ns: int
 
     @property
-    def rows_in(self) -> int:
-        return len(self.rows) + len(self.unreadable)
-
-
-def landed_files(landing: Path, entity: Entity, period: str) -> list[Path]:
-    """Files of one period in order of name; names that start with a dot are still being written."""
-    folder = landing / entity / period
-    return sorted(p for p in folder.glob("*") if p.is_file() and not p.name.startswith(".")) if folder.is_dir() else []
-
-
-def landed_periods(landing: Path) -> list[str]:
-    """Names of the period folders that exist for any entity, in order."""
-    folders = [landing / entity for entity in ENTITIES if (landing / entity).is_dir()]
-    return sorted({p.name for folder in folders for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")})
-
-
-def stray_files(landing: Path) -> list[str]:
-    """Files that lie anywhere but directly in an entity's period folder, where nothing reads them."""
-    found = [p.relative_to(landing) for p in landing.rglob("*") if p.is_file()]
-    return sorted(
-        _printable(str(p))
-        for p in found
-        if not any(part.startswith(".") for part in p.parts) and not (len(p.parts) == 3 and p.parts[0] in ENTITIES)
-    )
-
-
-def read_landed_file(path: Path, required: Sequence[str], optional: Sequence[str]) -> LandedFile:
-    """Read a CSV file (RFC 4180, comma, UTF-8) that must have the `required` columns. Never raises for its content."""
-    name = _printable(f"{path.parent.parent.name}/{path.parent.name}/{path.name}")
-    size = path.stat().st_size
-    nothing = pd.DataFrame(columns=[*required, *optional], dtype="string")
-
-    def refused(problem: str, digest: str, unreadable: list[Unreadable] | None = None) -> LandedFile:
-        return LandedFile(name, digest, size, nothing, unreadable=unreadable or [], problem=f"{name}: {problem}")
-
-    if size > MAXIMUM_FILE_BYTES:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return refused(f"has {size:,} bytes, more than the limit of {MAXIMUM_FILE_BYTES:,}; split it", digest)
-    content = path.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    if path.suffix.lower() != ".csv":
-        ending = _printable(path.suffix) or "no ending"
-        return refused(f"expected a .csv file, found {ending}; export as CSV, or remove the file", digest)
-    text = content.decode("utf-8-sig", errors="surrogateescape")
-    # Not str.splitlines: it also breaks at characters that may stand inside a cell, such as U+2028.
-    lines = list(io.StringIO(text, newline=""))
-    first = next((number for number, line in enumerate(lines) if line.strip()), None)
-    if first is None:
-        return refused("is empty: expected a header line with the columns " + ", ".join(required), digest)
-    head = _record(lines, first, 0)
-    header = [cell.strip() for cell in head.cells]
-    if problem := _header_problem(header, head, required):
-        rest = enumerate(lines[first + 1 :], start=first + 2)
-        return refused(
-            problem, digest, [Unreadable(number, problem, _shown(line)) for number, line in rest if line.strip()]
-        )
-
-    wanted = [column for column in (*required, *optional) if column in header]
-    positions = [header.index(column) for column in wanted]
-    good: dict[int, list[str]] = {}
-    raw: dict[int, str] = {}
-    unreadable: list[Unreadable] = []
-    for record in _records(lines, first + head.lines, len(header)):
-        if record.fault:
-            unreadable.append(Unreadable(record.line, record.fault, _shown(record.text)))
-        else:
-            good[record.line] = [record.cells[i] for i in positions]
-            raw[record.line] = _shown(record.text)
-    rows = pd.DataFrame.from_dict(good, orient="index", columns=wanted, dtype="string") if good else nothing
-    return LandedFile(name, digest, size, rows, raw, unreadable, note=_note(name, header, wanted, lines))
+    def entity(self) -> str:
+        return self.name.split("/")[0]
 
 
 @dataclass(frozen=True)
-class _Record:
-    line: int
-    lines: int
-    cells: list[str]
-    text: str
-    fault: str | None = None
+class Contents:
+    """All that lies in a landing folder. `files`: by period, in order of name; a period's folder may be empty.
+    `strays`: names of files that lie anywhere but directly in an entity's period folder, where nothing reads them."""
+
+    files: Mapping[str, list[File]]
+    strays: list[str]
 
 
-def _records(lines: Sequence[str], start: int, fields: int) -> Iterator[_Record]:
-    """Everything from `start` (counted from 0) on; one that is not a row of `fields` cells is a line with a fault."""
-    at = start
-    while at < len(lines):
-        if not lines[at].strip():
-            at += 1
-            continue
-        record = _record(lines, at, fields)
-        at += record.lines
-        yield record
+class LandedBytes:
+    """The bytes of one file, as a file object. What goes wrong in the store is a SourceError, never mistaken for damage
+    of the file."""
 
+    def __init__(self, stream: pa.NativeFile, name: str, landing: "Landing") -> None:
+        self._stream, self._name, self._landing = stream, name, landing
 
-def _record(lines: Sequence[str], at: int, fields: int) -> _Record:
-    """The record that begins at `lines[at]`. `fields` 0: any number of them."""
-    line = lines[at]
-    # Quotes come in pairs: a line with an odd number of them goes on in the next.
-    reader = csv.reader(lines[at : at + (_MAXIMUM_LINES_OF_A_ROW if line.count('"') % 2 else 1)], strict=True)
-    try:
-        cells = next(reader)
-    except csv.Error as problem:
-        unread = f"not readable as CSV ({problem}); is a quote missing, or the file cut off?"
-        return _Record(at + 1, 1, [], line, unread)
-    span = reader.line_num
-    text = "".join(lines[at : at + span])
-    fault = _fault(cells, text, fields)
-    # A row inside a row: a quote is missing somewhere. Text that only looks like a row costs its record the same.
-    if fault is None and fields and any(_is_row(inner, fields) for inner in lines[at + 1 : at + span - 1]):
-        fault = "holds further rows inside quotes; is a quote missing?"
-    return _Record(at + 1, 1, cells, line, fault) if fault else _Record(at + 1, span, cells, text)
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return bytes(self._stream.read(None if size < 0 else size))
+        except (OSError, pa.ArrowException) as problem:
+            raise self._landing.unreachable(self._name, problem) from None
 
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return int(self._stream.seek(offset, whence))
 
-def _is_row(line: str, fields: int) -> bool:
-    try:
-        return len(next(csv.reader([line], strict=True))) == fields
-    except csv.Error:
+    def tell(self) -> int:
+        return int(self._stream.tell())
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
         return False
 
+    @property
+    def closed(self) -> bool:
+        return bool(self._stream.closed)
 
-def _fault(cells: list[str], text: str, fields: int) -> str | None:
-    if "\0" in text:
-        return "holds a NUL byte; the file is damaged, or not UTF-8 text"
-    if _NOT_UTF8.search(text):
-        return "not UTF-8 text; export the file as UTF-8"
-    if fields and len(cells) != fields:
-        return f"expected {fields} fields, found {len(cells)}; is the row cut off, or a quote missing?"
-    return None
+    def close(self) -> None:
+        self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
-def _header_problem(header: list[str], head: _Record, required: Sequence[str]) -> str | None:
-    if repeated := sorted({column for column in header if header.count(column) > 1}):
-        return f"columns {repeated} occur more than once; rename or remove them"
-    missing = [column for column in required if column not in header]
-    if not missing:
-        return head.fault
-    for delimiter, spoken in _OTHER_DELIMITERS.items():
-        if set(required) <= {cell.strip().strip('"') for cell in head.text.split(delimiter)}:
-            return f"expected commas between the columns, found a {spoken}; export with commas"
-    return (
-        head.fault or f"columns {missing} are missing: expected {list(required)}, found {_printable(str(header))[:500]}"
+class Landing:
+    """One landing folder. Files whose names start with a dot are still being written and do not count.
+
+    Every method raises SourceError when the folder or the store cannot be reached.
+    """
+
+    def __init__(
+        self, system: pafs.FileSystem, base: str, place: str, anchor: str | None, secrets: frozenset[str]
+    ) -> None:
+        """`place`: what people are told. `anchor`: what must exist when nothing is found in `base`; None: nothing."""
+        self.place = place
+        self._system, self._base, self._anchor, self._secrets = system, base, anchor, secrets
+
+    @classmethod
+    def of(cls, home: Home) -> Self:
+        """The landing folder of an installation: the one that its settings name, else `data/landing`."""
+        return cls.open(home.settings.sources.landing, home.landing, home.root)
+
+    @classmethod
+    def open(cls, named: str | None, default: Path, root: Path) -> Self:
+        """A folder (relative to `root`), or s3://…, gs://…, abfs://…; None: `default`, which need not exist yet.
+
+        A named one has to exist: a share that is not mounted must not look like an empty folder.
+        """
+        if named is None:
+            return cls(pafs.LocalFileSystem(), str(default), str(default), None, frozenset())
+        if "://" not in named or named.startswith("file://"):
+            path = str(root / Path(unquote(urlsplit(named).path) if "://" in named else named).expanduser())
+            return cls(pafs.LocalFileSystem(), path, path, path, frozenset())
+        uri = _split(named)
+        login, _, host = uri.netloc.rpartition("@")
+        container = f"{login.partition(':')[0]}@" if uri.scheme.startswith("abfs") and login else ""
+        place = f"{uri.scheme}://{container}{host}{uri.path}".rstrip("/")
+        secrets = _secrets(uri)
+        try:
+            system, base = _s3(uri) if uri.scheme == "s3" else _other_store(named, uri)
+        except (OSError, pa.ArrowException, ValueError) as problem:
+            raise _unreachable(place, "sources.landing", problem, secrets) from None
+        return cls(system, base, place, base.split("/")[0], secrets)
+
+    def files(self, entity: Entity, period: str) -> list[File]:
+        """Files of one period in order of name."""
+        found = self._list(f"{entity}/{period}")
+        return sorted((_file(name, info) for name, info in found if _is_landed(name, info)), key=lambda file: file.name)
+
+    def contents(self) -> Contents:
+        """Everything that lies there: one question to the store, however many periods there are."""
+        files: dict[str, list[File]] = {}
+        strays = []
+        for name, info in sorted(self._list("", recursive=True), key=lambda found: found[0]):
+            parts = name.split("/")
+            if any(part.startswith(".") for part in parts):
+                continue
+            is_period = parts[0] in ENTITIES and len(parts) >= 2 and (len(parts) > 2 or not info.is_file)
+            if is_period:
+                files.setdefault(parts[1], [])
+            if _is_landed(name, info):
+                files[parts[1]].append(_file(name, info))
+            elif info.is_file:
+                strays.append(name)
+        return Contents(dict(sorted(files.items())), strays)
+
+    def periods(self) -> list[str]:
+        """Names of the period folders that exist for any entity, in order."""
+        return list(self.contents().files)
+
+    def strays(self) -> list[str]:
+        """Names of the files that nothing reads."""
+        return self.contents().strays
+
+    def open_bytes(self, file: File) -> LandedBytes:
+        try:
+            return LandedBytes(self._system.open_input_file(f"{self._base}/{file.name}"), file.name, self)
+        except (OSError, pa.ArrowException) as problem:
+            raise self.unreachable(file.name, problem) from None
+
+    def checksum(self, file: File) -> str:
+        """SHA-256 of the file as it lies there."""
+        digest = hashlib.sha256()
+        with self.open_bytes(file) as stream:
+            while chunk := stream.read(CHUNK_BYTES):
+                digest.update(chunk)
+        return digest.hexdigest()
+
+    def unreachable(self, name: str, problem: Exception) -> SourceError:
+        return _unreachable(self.place, name or "the folder", problem, self._secrets)
+
+    def _list(self, folder: str, *, recursive: bool = False) -> list[tuple[str, pafs.FileInfo]]:
+        """What lies below `folder`, each by its name relative to the landing folder."""
+        path = f"{self._base}/{folder}" if folder else self._base
+        try:
+            found = self._system.get_file_info(pafs.FileSelector(path, allow_not_found=True, recursive=recursive))
+            if not found and self._anchor and self._system.get_file_info(self._anchor).type == pafs.FileType.NotFound:
+                raise SourceError(f"{self.place}: expected a landing folder there, found none. Create it. {_REMEDY}")
+            return [(info.path.removeprefix(self._base).lstrip("/"), info) for info in found]
+        except NotADirectoryError:  # a file where a period's folder could be: a stray
+            return []
+        except UnicodeDecodeError:
+            raise SourceError(
+                f"{self.place}: a file below {folder or 'it'} has a name that is not UTF-8. Rename it; "
+                "`ls -b` shows which one."
+            ) from None
+        except (OSError, pa.ArrowException) as problem:
+            raise self.unreachable(folder, problem) from None
+
+
+def _is_landed(name: str, info: pafs.FileInfo) -> bool:
+    parts = name.split("/")
+    return bool(info.is_file and len(parts) == 3 and parts[0] in ENTITIES and not parts[2].startswith("."))
+
+
+def _file(name: str, info: pafs.FileInfo) -> File:
+    return File(name, int(info.size), int(info.mtime_ns or 0))
+
+
+def _split(named: str) -> SplitResult:
+    try:
+        uri = urlsplit(named)
+    except ValueError:
+        raise SourceError(f"sources.landing is no address that can be read. {_REMEDY}") from None
+    if uri.scheme in _STORES and not uri.netloc.rpartition("@")[2]:
+        # Named here, because the client for abfs:// ends the whole process over it.
+        raise SourceError(
+            f"sources.landing: expected a bucket or an account after {uri.scheme}://, found none. {_REMEDY}"
+        )
+    if uri.scheme not in _STORES:
+        raise SourceError(
+            f"sources.landing: expected a folder, s3://…, gs://… or abfs://…, found {uri.scheme}://…. {_REMEDY}"
+        )
+    return uri
+
+
+def _s3(uri: SplitResult) -> tuple[pafs.FileSystem, str]:
+    """Built by hand, because an address cannot say how long to wait and how often to try."""
+    options = dict(parse_qsl(uri.query))
+    if unknown := sorted(set(options) - set(_S3_OPTIONS)):
+        raise ValueError(f"expected the options {list(_S3_OPTIONS)}, found {unknown}")
+    login, _, bucket = uri.netloc.rpartition("@")
+    access_key, _, secret_key = login.partition(":")
+    region = options.get("region")
+    if region is None and "endpoint_override" not in options:
+        region = pafs.resolve_s3_region(bucket)
+    system = pafs.S3FileSystem(
+        access_key=unquote(access_key) or None,
+        secret_key=unquote(secret_key) or None,
+        region=region,
+        scheme=options.get("scheme"),
+        endpoint_override=options.get("endpoint_override"),
+        connect_timeout=_CONNECT_SECONDS,
+        request_timeout=_REQUEST_SECONDS,
+        retry_strategy=pafs.AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS),
     )
+    return system, f"{bucket}/{unquote(uri.path).strip('/')}".rstrip("/")
 
 
-def _note(name: str, header: list[str], wanted: list[str], lines: Sequence[str]) -> str | None:
-    notes = []
-    if extra := [column for column in header if column not in wanted]:
-        notes.append(f"columns {extra} are not in the contract and were not read")
-    if not lines[-1].endswith(("\n", "\r")):
-        notes.append("ends without a line break; the last row may be cut off")
-    return f"{name}: " + "; ".join(notes) if notes else None
+def _other_store(named: str, uri: SplitResult) -> tuple[pafs.FileSystem, str]:
+    if uri.scheme in ("gs", "gcs") and "retry_limit_seconds" not in dict(parse_qsl(uri.query)):
+        named += f"{'&' if uri.query else '?'}retry_limit_seconds={_RETRY_SECONDS}"
+    system, base = pafs.FileSystem.from_uri(named)
+    return system, base.rstrip("/")
 
 
-def _shown(text: str) -> str:
-    return _printable(text.rstrip("\r\n"))[:_SHOWN_CHARACTERS]
+def _secrets(uri: SplitResult) -> frozenset[str]:
+    """Texts of an address that no message may show: passwords, and every option that is not known to be harmless."""
+    login = uri.netloc.rpartition("@")[0]
+    found = {login, login.partition(":")[2], *(value for key, value in parse_qsl(uri.query) if key not in _S3_OPTIONS)}
+    return frozenset(form for text in found if text for form in (text, unquote(text), quote(unquote(text), safe="")))
 
 
-def _printable(text: str) -> str:
-    return text.encode("utf-8", errors="replace").decode("utf-8")
+def _unreachable(place: str, name: str, problem: Exception, secrets: frozenset[str]) -> SourceError:
+    told: Any = str(problem).strip() or type(problem).__name__
+    for secret in sorted(secrets, key=len, reverse=True):
+        told = told.replace(secret, "***")
+    return SourceError(f"{place}: {name} cannot be read ({told.rstrip('.')}). {_REMEDY}")

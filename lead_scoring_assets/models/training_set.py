@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from lead_scoring_assets.contracts.columns import Registry
 from lead_scoring_assets.features.plan import quoted
-from lead_scoring_assets.labels.maturity import matured_cohort
+from lead_scoring_assets.labels.maturity import first_rows, labels_known_at, matured_cohort
 from lead_scoring_assets.lakehouse.query import query
 from lead_scoring_assets.periods import Period, months_before
 
@@ -42,8 +42,9 @@ def build_training_set(
 ) -> pa.Table:
     """Matured leads of `window` with their label and features, in order of lead id.
 
-    Only what was known at the period's end is used: labels with `label_known_at` up to then, features with `known_at`
-    up to then; later rows in the inputs change nothing.
+    Only what was known at the period's end is used: labels as they were known then, features with `known_at` up to
+    then; later rows in the inputs change nothing. Of a lead that was corrected the first row counts, because that is
+    what a score of its arrival is made from.
 
     Raises:
         LeakageError: a feature that is not declared as one.
@@ -51,13 +52,15 @@ def build_training_set(
     names = list(registry.features)
     registry.assert_no_leakage(names, "training_set")
     columns = ", ".join(f"f.{quoted(name)}" for name in names)
+    chosen = (
+        "(SELECT * FROM features WHERE known_at <= $6 "
+        "AND (created_at >= $2 AND created_at < $3 OR created_at >= $4 AND created_at < $5))"
+    )
     return query(
         f"""
         SELECT $1 AS period, CASE WHEN f.created_at >= $4 THEN '{HOLDOUT}' ELSE '{TRAIN}' END AS split,
                f.lead_id, f.created_at, l.label, {columns}
-        FROM features f JOIN labels l USING (lead_id)
-        WHERE f.known_at <= $6 AND l.label_known_at <= $6
-          AND (f.created_at >= $2 AND f.created_at < $3 OR f.created_at >= $4 AND f.created_at < $5)
+        FROM {first_rows(chosen, "known_at")} f JOIN {labels_known_at("labels", "$6")} l USING (lead_id)
         ORDER BY f.lead_id
         """,  # noqa: S608  # names are quoted, values bound
         {"features": features, "labels": labels},

@@ -7,12 +7,22 @@ import numpy as np
 
 from lead_scoring_assets.errors import LeadScoringError
 from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.labels.maturity import first_rows, labels_known_at
 from lead_scoring_assets.lakehouse.query import query
 from lead_scoring_assets.models.deployments import Deployment, Deployments
 from lead_scoring_assets.models.evaluation import CONFIDENCE, Metric, evaluate, share
 from lead_scoring_assets.models.scorer import load_scorer
 
 CALLED_SHARE = 0.2
+
+# As known at the newest moment of which there is a label; a lead counts once, with the score of its arrival.
+_NOW = "(SELECT max(label_known_at) FROM ground_truth_labels)"
+MATURED = f"""matured AS (
+    SELECT s.lead_id, s.period, s.rank, s.probability, l.label
+    FROM {first_rows("lead_scores", "scored_at")} s
+    JOIN {labels_known_at("ground_truth_labels", _NOW)} l USING (lead_id)
+    WHERE l.matures_at <= {_NOW}
+)"""  # noqa: S608  # only our own names are pasted in
 
 
 @dataclass(frozen=True)
@@ -43,20 +53,21 @@ def measure_benefit(installation: Installation, called_share: float = CALLED_SHA
     Raises:
         LeadScoringError: no scored lead has matured.
     """
-    tables = {name: installation.lakehouse.read(name) for name in ("lead_scores", "ground_truth_labels")}
+    lakehouse = installation.lakehouse
+    tables = {name: lakehouse.scan(name) for name in ("lead_scores", "ground_truth_labels", "lead_features")}
     found = query(
-        """
-        WITH matured AS (
-            SELECT s.period, l.label,
-                   row_number() OVER (PARTITION BY s.period ORDER BY s.rank) <= $1 * count(*) OVER (PARTITION BY s.period)
+        f"""
+        WITH {MATURED}, ranked AS (
+            SELECT period, label,
+                   row_number() OVER (PARTITION BY period ORDER BY rank) <= $1 * count(*) OVER (PARTITION BY period)
                        AS is_called
-            FROM lead_scores s JOIN ground_truth_labels l USING (lead_id)
-            WHERE l.matures_at <= (SELECT max(label_known_at) FROM ground_truth_labels)
+            FROM matured
         )
-        SELECT list(DISTINCT period ORDER BY period) AS periods, count(*) AS leads, count_if(label = 1) AS conversions,
-               count_if(is_called) AS called, count_if(is_called AND label = 1) AS conversions_called
-        FROM matured
-        """,
+        SELECT list(DISTINCT period ORDER BY period) AS periods, count(*) AS leads,
+               count(*) FILTER (label = 1) AS conversions, count(*) FILTER (is_called) AS called,
+               count(*) FILTER (is_called AND label = 1) AS conversions_called
+        FROM ranked
+        """,  # noqa: S608  # only our own names are pasted in
         tables,
         [called_share],
     ).to_pylist()[0]
@@ -67,15 +78,11 @@ def measure_benefit(installation: Installation, called_share: float = CALLED_SHA
     counts = {name: int(found[name]) for name in ("leads", "conversions", "called", "conversions_called")}
     conversions, captured = counts["conversions"], counts["conversions_called"]
     # The first champion deployed, on the same leads: what would have been said without any retraining.
-    first = Deployments(installation.lakehouse).history()[0]
+    first = Deployments(lakehouse).history()[0]
     same = query(
-        "SELECT f.*, s.probability, l.label FROM scores s JOIN labels l USING (lead_id) JOIN features f USING (lead_id)"
-        " WHERE l.matures_at <= (SELECT max(label_known_at) FROM labels) ORDER BY lead_id",
-        {
-            "scores": tables["lead_scores"].select(["lead_id", "probability"]),
-            "labels": tables["ground_truth_labels"],
-            "features": installation.lakehouse.read("lead_features"),
-        },
+        f"WITH {MATURED} SELECT f.*, m.probability, m.label FROM matured m JOIN lead_features f USING (lead_id, period) "  # noqa: S608
+        "ORDER BY lead_id",
+        tables,
     ).to_pandas()
     labels = same["label"].to_numpy(dtype=np.float64)
     kept = load_scorer(first.folder(installation.home.data), first.fingerprint).probabilities(same)

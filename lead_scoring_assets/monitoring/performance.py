@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
+from lead_scoring_assets.labels.maturity import first_rows, labels_known_at
 from lead_scoring_assets.lakehouse.query import query
 from lead_scoring_assets.models.evaluation import evaluate
 from lead_scoring_assets.settings import Performance
@@ -41,14 +42,17 @@ class Cohort:
 def cohorts(
     scores: pa.Table, labels: pa.Table, created_from: object, created_before: object, as_of: object
 ) -> list[Cohort]:
-    """Scored leads created in [created_from, created_before), by model version, with labels known at `as_of`."""
+    """Scored leads created in [created_from, created_before), by model version, with labels known at `as_of`.
+
+    A lead answers for its first score; one that was corrected later is scored again, and counts once.
+    """
+    chosen = "(SELECT * FROM scores WHERE created_at >= $1 AND created_at < $2)"
     joined = query(
-        """
+        f"""
         SELECT s.model_version, s.probability, l.label
-        FROM scores s LEFT JOIN (SELECT lead_id, label FROM labels WHERE label_known_at <= $3) l USING (lead_id)
-        WHERE s.created_at >= $1 AND s.created_at < $2
+        FROM {first_rows(chosen, "scored_at")} s LEFT JOIN {labels_known_at("labels", "$3")} l USING (lead_id)
         ORDER BY s.model_version, s.lead_id
-        """,
+        """,  # noqa: S608  # only our own names are pasted in
         {"scores": scores, "labels": labels},
         [created_from, created_before, as_of],
     ).to_pandas()

@@ -4,6 +4,7 @@ import pyarrow.compute as pc
 
 from lead_scoring_assets.contracts.findings import Finding
 from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.lakehouse.query import query
 from lead_scoring_assets.models.deployments import Deployments
 from lead_scoring_assets.periods import Period
 
@@ -14,14 +15,26 @@ _FEWEST_DISTINCT_SHARE = 0.05
 def every_lead_scored_once(installation: Installation, period: Period) -> Finding:
     """With a champion live, the scored leads are exactly the period's leads, each once; without one, nobody is scored."""
     lakehouse = installation.lakehouse
-    scored = lakehouse.read("lead_scores", periods=[period.key], columns=["lead_id"])["lead_id"].to_pylist()
-    leads = lakehouse.read("lead_features", periods=[period.key], columns=["lead_id"])["lead_id"].to_pylist()
     champion = Deployments(lakehouse).champion_at(period.start)
-    expected = leads if champion else []
-    passed = sorted(scored) == sorted(expected)
+    found = query(
+        """
+        WITH expected AS (SELECT lead_id, count(*) AS n FROM leads WHERE $1 GROUP BY lead_id),
+        scored AS (SELECT lead_id, count(*) AS n FROM scores GROUP BY lead_id)
+        SELECT coalesce(sum(s.n), 0)::BIGINT AS scored, coalesce(sum(e.n), 0)::BIGINT AS expected,
+               count(*) FILTER (s.n IS DISTINCT FROM e.n) AS differing
+        FROM expected e FULL JOIN scored s USING (lead_id)
+        """,
+        {
+            "leads": lakehouse.scan("lead_features", periods=[period.key]),
+            "scores": lakehouse.scan("lead_scores", periods=[period.key]),
+        },
+        [champion is not None],
+    ).to_pylist()[0]
     told = f"champion v{champion.version}" if champion else "no champion yet"
     return Finding(
-        passed, f"{len(scored):,} scores for {len(expected):,} leads to score ({told})", {"scores": len(scored)}
+        not found["differing"],
+        f"{found['scored']:,} scores for {found['expected']:,} leads to score ({told})",
+        {"scores": found["scored"]},
     )
 
 

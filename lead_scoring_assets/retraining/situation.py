@@ -87,10 +87,10 @@ def _rows(installation: Installation, table: str, period: Period | None = None) 
 def _labels_known(installation: Installation, after: datetime | None, until: datetime) -> int:
     if not installation.lakehouse.exists("ground_truth_labels"):
         return 0
-    labels = installation.lakehouse.read("ground_truth_labels", columns=["label_known_at"])
+    # A label that was corrected is not a new one.
     counted = query(
-        "SELECT count(*) AS n FROM labels WHERE ($1 IS NULL OR label_known_at > $1) AND label_known_at <= $2",
-        {"labels": labels},
+        "SELECT count(*) AS n FROM labels WHERE revision = 1 AND ($1 IS NULL OR label_known_at > $1) AND label_known_at <= $2",
+        {"labels": installation.lakehouse.scan("ground_truth_labels")},
         [after, until],
     )
     return int(counted["n"][0].as_py())

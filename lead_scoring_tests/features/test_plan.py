@@ -41,7 +41,7 @@ def raw_leads(**columns: object) -> pa.Table:
     for name, values in keys.items():
         kind = pa.timestamp("us", tz="UTC") if name.endswith("_at") else pa.string()
         table = table.append_column(name, pa.array(values, kind))
-    return table
+    return table.append_column("version", pa.array([1] * len(ids), pa.int64()))
 
 
 def column_of(table: pa.Table, column: Column, name: str = "x") -> list[object]:

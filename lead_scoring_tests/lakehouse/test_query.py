@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import duckdb
@@ -31,6 +32,44 @@ def test_no_question_leaves_anything_to_the_next() -> None:
     query("SELECT * FROM data", {"data": DATA})
     with pytest.raises(duckdb.CatalogException, match="data"):
         query("SELECT * FROM data")
+
+
+def test_a_variable_of_the_callers_is_no_table() -> None:
+    mine = DATA
+    assert mine.num_rows == 3
+    with pytest.raises(duckdb.CatalogException, match="mine"):
+        query("SELECT * FROM mine")
+
+
+def test_questions_of_many_threads_do_not_meet() -> None:
+    def ask(number: int) -> list[dict[str, int]]:
+        rows = pa.table({"n": range(number)})
+        return query("SELECT sum(n)::BIGINT AS sum, $1::BIGINT AS of FROM t", {"t": rows}, [number]).to_pylist()
+
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(ask, range(1, 60)))
+    assert found == [[{"sum": number * (number - 1) // 2, "of": number}] for number in range(1, 60)]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_can_ask_and_end_and_so_can_its_parent() -> None:
+    """In a process of its own: DuckDB's threads do not come along into a child, which would wait for them at its end."""
+    asked = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, timeout=120, check=True)
+    assert sorted(asked.stdout.split()) == ["child-499999500000", "ended-0", "first", "parent-499999500000"]
+
+
+FORK = """
+import os
+from lead_scoring_assets.lakehouse.query import query
+BIG = "SELECT sum(range)::BIGINT AS s FROM range(1000000)"
+query(BIG)
+print("first", flush=True)
+child = os.fork()
+who = "parent" if child else "child"
+print(f"{who}-{query(BIG)['s'][0]}", flush=True)
+if child:
+    print(f"ended-{os.waitpid(child, 0)[1]}", flush=True)
+"""
 
 
 def test_an_answer_without_rows_has_its_columns() -> None:

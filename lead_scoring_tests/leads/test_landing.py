@@ -1,323 +1,210 @@
-"""Landed files as rows of text with their position: whatever is in the file, each line is a row or named as none."""
+"""The landing folder: which files lie there, on disk and in object storage, and what is said when it cannot be reached."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from moto.server import ThreadedMotoServer
 
-from lead_scoring_assets.leads import landing
-from lead_scoring_assets.leads.landing import (
-    LandedFile,
-    landed_files,
-    landed_periods,
-    read_landed_file,
-    stray_files,
-)
-
-REQUIRED = ["id", "age", "note"]
-OPTIONAL = ["known_at"]
-
-Read = Callable[..., LandedFile]
+from lead_scoring_assets.errors import SourceError
+from lead_scoring_assets.leads.landing import File, Landing
+from lead_scoring_assets.leads.reading import read_landed
+from lead_scoring_assets.settings import Source
+from lead_scoring_tests.leads.conftest import OPTIONAL, REQUIRED, whole
 
 
-@pytest.fixture(scope="module")
-def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
-    folder = tmp_path_factory.mktemp("landing") / "leads" / "2008-05"
-    folder.mkdir(parents=True)
-
-    def read_content(content: str | bytes, name: str = "a.csv") -> LandedFile:
-        path = folder / name
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return read_landed_file(path, REQUIRED, OPTIONAL)
-
-    return read_content
+def opened(root: Path) -> Landing:
+    return Landing.open(None, root, root)
 
 
-def cells(file: LandedFile) -> dict[int, list[str]]:
-    return {int(line): list(row) for line, row in zip(file.rows.index, file.rows.to_numpy(), strict=True)}
-
-
-def faults(file: LandedFile) -> dict[int, str]:
-    return {fault.line: fault.reason for fault in file.unreadable}
-
-
-GOOD = "id,age,note\n1,42,x\n2,43,y\n"
-
-
-def test_rows_are_texts_by_the_line_on_which_they_stand(read: Read) -> None:
-    file = read(GOOD)
-    assert cells(file) == {2: ["1", "42", "x"], 3: ["2", "43", "y"]}
-    assert file.raw == {2: "1,42,x", 3: "2,43,y"}
-    assert (file.name, file.rows_in, file.unreadable) == ("leads/2008-05/a.csv", 2, [])
-    assert (file.problem, file.note) == (None, None)
-    assert (file.size_bytes, file.sha256) == (len(GOOD), hashlib.sha256(GOOD.encode()).hexdigest())
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "\ufeff" + GOOD,
-        GOOD.replace("\n", "\r\n"),
-        GOOD.replace("\n", "\r"),
-        '"id","age","note"\n"1","42","x"\n"2","43","y"\n',
-        " id , age , note \n1,42,x\n2,43,y\n",
-    ],
-    ids=["BOM", "CRLF", "CR", "all quoted", "blanks around names"],
-)
-def test_spellings_of_csv_make_no_difference(content: str, read: Read) -> None:
-    file = read(content)
-    assert cells(file) == {2: ["1", "42", "x"], 3: ["2", "43", "y"]}
-    assert (file.problem, file.note) == (None, None)
-
-
-def test_columns_are_found_by_name_in_any_order(read: Read) -> None:
-    file = read("known_at,note,id,age\n2008-05-02,x,1,42\n")
-    assert list(file.rows.columns) == ["id", "age", "note", "known_at"]
-    assert cells(file) == {2: ["1", "42", "x", "2008-05-02"]}
-
-
-def test_extra_columns_are_named_and_not_read(read: Read) -> None:
-    file = read("id,age,note,knwon_at,é\n1,42,x,?,?\n")
-    assert cells(file) == {2: ["1", "42", "x"]}
-    assert file.note == "leads/2008-05/a.csv: columns ['knwon_at', 'é'] are not in the contract and were not read"
-    assert file.raw == {2: "1,42,x,?,?"}
-
-
-def test_blank_lines_are_no_rows_but_count_as_lines(read: Read) -> None:
-    file = read("\n\nid,age,note\n\n1,42,x\n  \n\n2,43\n")
-    assert cells(file) == {5: ["1", "42", "x"]}
-    assert list(faults(file)) == [8]
-
-
-def test_a_header_alone_is_a_file_without_rows(read: Read) -> None:
-    file = read("id,age,note\n")
-    assert (file.rows_in, file.problem, file.note) == (0, None, None)
-    assert list(file.rows.columns) == [*REQUIRED, *OPTIONAL]
-
-
-# --- Files that cannot be read as rows
-
-
-@pytest.mark.parametrize(
-    ("content", "told", "rows_in"),
-    [
-        ("", "is empty: expected a header line with the columns id, age, note", 0),
-        ("\ufeff\n \n", "is empty: expected a header line", 0),
-        ("id;age;note\n1;42;x\n", "expected commas between the columns, found a semicolon; export with commas", 1),
-        ('"id"\t"age"\t"note"\n1\t42\tx\n', "expected commas between the columns, found a tab", 1),
-        ("id|age|note\n1|42|x\n2|43|y\n", "expected commas between the columns, found a bar", 2),
-        ("id,note\n1,x\n", "columns ['age'] are missing: expected ['id', 'age', 'note'], found ['id', 'note']", 1),
-        ("1,42,x\n2,43,y\n", "columns ['id', 'age', 'note'] are missing", 1),
-        ("ID,Age,note\n1,42,x\n", "columns ['id', 'age'] are missing", 1),
-        ("id,age,note,age\n1,42,x,9\n", "columns ['age'] occur more than once; rename or remove them", 1),
-        ("id,age,note, age\n1,42,x,9\n\n2,42,x,9\n", "columns ['age'] occur more than once", 2),
-        ('id,age,"note\n1,42,x\n2,43,y\n', "not readable as CSV", 2),
-        ("id,age,note\0\n1,42,x\n", "holds a NUL byte; the file is damaged, or not UTF-8 text", 1),
-        ("id,age,größe\n1,42,x\n".encode("latin-1"), "not UTF-8 text; export the file as UTF-8", 1),
-        ("PK\x03\x04 not a table\n", "columns ['id', 'age', 'note'] are missing", 0),
-    ],
-)
-def test_a_file_that_is_no_table_of_ours_is_named(content: str | bytes, told: str, rows_in: int, read: Read) -> None:
-    file = read(content)
-    assert file.problem is not None
-    assert file.problem.startswith("leads/2008-05/a.csv: ")
-    assert told in file.problem
-    assert len(file.rows) == 0
-    assert file.rows_in == rows_in == len(file.unreadable)
-    assert all(told in reason for reason in faults(file).values())
-
-
-def test_utf16_is_named(read: Read) -> None:
-    file = read(GOOD.encode("utf-16"))
-    assert file.problem is not None
-    assert "holds a NUL byte; the file is damaged, or not UTF-8 text" in file.problem
-
-
-@pytest.mark.parametrize(
-    ("name", "found"), [("a.xlsx", ".xlsx"), ("a.csv.gz", ".gz"), ("leads", "no ending"), ("a.csv~", ".csv~")]
-)
-def test_a_wrong_ending_is_named(name: str, found: str, read: Read) -> None:
-    file = read(GOOD, name)
-    assert (
-        file.problem == f"leads/2008-05/{name}: expected a .csv file, found {found}; export as CSV, or remove the file"
-    )
-    assert file.sha256 == hashlib.sha256(GOOD.encode()).hexdigest()
-    assert read(GOOD, "A.CSV").problem is None
-
-
-def test_a_file_that_is_too_large_is_named_with_its_checksum(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(landing, "MAXIMUM_FILE_BYTES", 10)
-    file = read(GOOD)
-    assert file.problem == f"leads/2008-05/a.csv: has {len(GOOD)} bytes, more than the limit of 10; split it"
-    assert file.sha256 == hashlib.sha256(GOOD.encode()).hexdigest()
-
-
-# --- Rows that cannot be read
-
-
-@pytest.mark.parametrize(
-    ("line", "told"),
-    [
-        (b"2,43", "expected 3 fields, found 2; is the row cut off, or a quote missing?"),
-        (b"2,43,y,z", "expected 3 fields, found 4; is the row cut off, or a quote missing?"),
-        (b"2", "expected 3 fields, found 1"),
-        (b"2;43;y", "expected 3 fields, found 1"),
-        (b'2,43,"y', "not readable as CSV (',' expected after '\"'); is a quote missing, or the file cut off?"),
-        (b'2,"43,y', "not readable as CSV (',' expected after '\"')"),
-        (b'"2"x,43,y', "not readable as CSV (',' expected after '\"')"),
-        (b'2,43,"' + b"y" * 200_000 + b'"', "not readable as CSV (field larger than field limit (131072))"),
-        (b"2,43," + b"y" * 200_000, "not readable as CSV (field larger than field limit (131072))"),
-        (b"2,43,M\xfcller", "not UTF-8 text; export the file as UTF-8"),
-        (b"2,43,\xed\xa0\x80", "not UTF-8 text; export the file as UTF-8"),
-        (b"2,43,y\0", "holds a NUL byte; the file is damaged, or not UTF-8 text"),
-    ],
-)
-def test_a_line_that_is_no_row_costs_itself_only(line: bytes, told: str, read: Read) -> None:
-    """The faulty line is named with its number and text; the row before and all rows after it are read."""
-    file = read(b"id,age,note\n1,42,x\n" + line + b'\n3,44,"a, b"\n4,45,w\n')
-    assert cells(file) == {2: ["1", "42", "x"], 4: ["3", "44", "a, b"], 5: ["4", "45", "w"]}
-    (fault,) = file.unreadable
-    assert fault.line == 3
-    assert told in fault.reason
-    assert (
-        fault.text == line.decode("utf-8", errors="surrogateescape").encode("utf-8", errors="replace").decode()[:2000]
-    )
-
-
-def test_a_quote_that_is_open_at_the_end_costs_its_line_only(read: Read) -> None:
-    file = read('id,age,note\n1,42,x\n2,43,"y\n3,44,z\n4,45,w\n')
-    assert list(cells(file)) == [2, 4, 5]
-    assert faults(file) == {3: "not readable as CSV (unexpected end of data); is a quote missing, or the file cut off?"}
-
-
-def test_cells_may_hold_commas_quotes_and_line_breaks(read: Read) -> None:
-    file = read('id,age,note\n1,42,"says ""no"", then\nyes,\n\n maybe"\n2,43,"\n"\n3,44,z\n')
-    assert cells(file) == {2: ["1", "42", 'says "no", then\nyes,\n\n maybe'], 6: ["2", "43", "\n"], 8: ["3", "44", "z"]}
-    assert file.raw[2] == '1,42,"says ""no"", then\nyes,\n\n maybe"'
-    assert file.unreadable == []
-
-
-@pytest.mark.parametrize("mark", ["\u2028", "\x0b", "\x0c", "\x1c", "\x85", "\u2029"])
-def test_only_line_breaks_break_lines(mark: str, read: Read) -> None:
-    file = read(f"id,age,note\n1,42,a{mark}b\n2,43,y\n")
-    assert cells(file) == {2: ["1", "42", f"a{mark}b"], 3: ["2", "43", "y"]}
-
-
-def test_a_row_that_swallowed_others_gives_them_back(read: Read) -> None:
-    """Stray quotes in lines 3 and 6 frame the rows between them as one cell: the row would even have three cells."""
-    file = read('id,age,note\n1,42,a\n2,"43,b\n3,44,c\n4,45,d\n5,46",e\n6,47,f\n')
-    assert sorted(cells(file)) == [2, 4, 5, 6, 7]
-    assert faults(file) == {3: "holds further rows inside quotes; is a quote missing?"}
-
-
-def test_a_forgotten_quote_costs_time_only_in_proportion(read: Read) -> None:
-    """Every line opens a quote that none closes: looking for its end must not read the file once a line."""
-    file = read("id,age,note\n" + 'a","b,c\n' * 20_000)
-    assert len(file.unreadable) + len(file.rows) == 20_000
-
-
-@pytest.mark.parametrize("cut", range(1, len(GOOD)))
-def test_a_file_cut_off_anywhere_says_so(cut: int, read: Read) -> None:
-    whole = read(GOOD)
-    file = read(GOOD[:cut])
-    assert file.problem is not None or file.unreadable or file.note or GOOD[:cut].endswith("\n")
-    untouched = GOOD[:cut].count("\n")
-    assert all(cells(file)[line] == row for line, row in cells(whole).items() if line <= untouched)
-
-
-def test_the_last_row_may_lack_its_line_break_but_that_is_noted(read: Read) -> None:
-    file = read(GOOD.removesuffix("\n"))
-    assert cells(file) == cells(read(GOOD))
-    assert file.note == "leads/2008-05/a.csv: ends without a line break; the last row may be cut off"
-
-
-# --- Anything at all
-
-pieces = st.sampled_from(
-    [
-        '"',
-        '""',
-        ",",
-        "\n",
-        "\r\n",
-        "\r",
-        "1,42,x\n",
-        '2,43,"a, b"\n',
-        '3,44,"a\nb"\n',
-        "é",
-        "\0",
-        " ",
-        ";",
-        "\u2028",
-        "\ufeff",
-    ]
-)
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.lists(pieces | st.text(max_size=4), max_size=25).map("".join), st.booleans())
-@example('2,"43,b\n3,44,c\n4,45",d\n', True)
-def test_every_line_is_in_one_row_or_named(read: Read, body: str, has_header: bool) -> None:
-    content = ("id,age,note\n" if has_header else "") + body
-    raw = content.encode("utf-8", errors="surrogatepass")
-    file = read(raw)
-    lines = raw.decode("utf-8-sig", errors="surrogateescape").replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    spans = {line: file.raw[line].replace("\r\n", "\n").replace("\r", "\n").count("\n") + 1 for line in file.raw}
-    taken = [number for line, span in spans.items() for number in range(line, line + span)]
-    named = [fault.line for fault in file.unreadable]
-    assert list(file.rows.index) == list(file.raw)
-    assert len({*taken, *named}) == len(taken) + len(named), "a line counts twice"
-    assert file.rows_in == len(file.rows) + len(file.unreadable)
-    if has_header:
-        filled = {number for number, line in enumerate(lines, start=1) if line.strip() and number > 1}
-        blank = {number for number in taken if number not in filled}
-        assert {*taken, *named} - blank == filled, "a line is lost"
-    for fault in file.unreadable:
-        assert fault.text.encode() == lines[fault.line - 1].encode("utf-8", errors="replace")
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.binary(max_size=200))
-def test_any_bytes_are_read_or_named(read: Read, content: bytes) -> None:
-    for head in (b"", b"id,age,note\n"):
-        file = read(head + content)
-        assert file.problem or list(file.rows.columns)[: len(REQUIRED)] == REQUIRED
-        for text in [
-            *file.raw.values(),
-            *(fault.text for fault in file.unreadable),
-            file.problem or "",
-            file.note or "",
-        ]:
-            text.encode("utf-8")
-
-
-# --- The folder
+def touched(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
 
 
 def test_files_of_a_period_come_in_order_without_those_being_written(tmp_path: Path) -> None:
-    folder = tmp_path / "leads" / "2008-05"
-    (folder / "sub").mkdir(parents=True)
-    for name in ("b.csv", "a.csv", ".c.csv", "z.txt"):
-        (folder / name).touch()
-    assert [path.name for path in landed_files(tmp_path, "leads", "2008-05")] == ["a.csv", "b.csv", "z.txt"]
-    assert landed_files(tmp_path, "outcomes", "2008-05") == []
+    touched(tmp_path, *(f"leads/2008-05/{name}" for name in ("b.csv", "a.csv", ".c.csv", "z.txt", "sub/d.csv")))
+    landing = opened(tmp_path)
+    names = [f"leads/2008-05/{name}" for name in ("a.csv", "b.csv", "z.txt")]
+    assert [file.name for file in landing.files("leads", "2008-05")] == names
+    assert landing.contents().files == {"2008-05": landing.files("leads", "2008-05")}
+    assert landing.files("outcomes", "2008-05") == []
+    (tmp_path / "activities").mkdir()
+    (tmp_path / "activities" / "2008-05").touch()
+    assert landing.files("activities", "2008-05") == [], "a file where a folder could be"
+
+
+def test_size_time_and_checksum_are_those_of_the_file(tmp_path: Path) -> None:
+    touched(tmp_path, "leads/2008-05/a.csv")
+    path = tmp_path / "leads/2008-05/a.csv"
+    landing = opened(tmp_path)
+    (file,) = landing.files("leads", "2008-05")
+    assert file == File("leads/2008-05/a.csv", path.stat().st_size, path.stat().st_mtime_ns)
+    assert landing.checksum(file) == hashlib.sha256(path.read_bytes()).hexdigest()
+    with landing.open_bytes(file) as stream:
+        assert stream.read() == path.read_bytes()
 
 
 def test_periods_are_those_of_any_entity(tmp_path: Path) -> None:
-    assert landed_periods(tmp_path) == []
-    for folder in ("outcomes/2008-06", "leads/2008-05", "leads/2008-06", "leads/.draft", "other/2009-01"):
+    assert opened(tmp_path / "nowhere").periods() == []
+    for folder in ("outcomes/2008-06", "leads/2008-05", "activities/2008-07", "leads/.draft", "other/2009-01"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "leads" / "file.csv").touch()
-    assert landed_periods(tmp_path) == ["2008-05", "2008-06"]
+    assert opened(tmp_path).periods() == ["2008-05", "2008-06", "2008-07"]
 
 
 def test_stray_files_are_all_that_nothing_reads(tmp_path: Path) -> None:
-    assert stray_files(tmp_path / "nowhere") == []
+    assert opened(tmp_path / "nowhere").strays() == []
     strays = ["leads/late.csv", "leads/2008-05/sub/deep.csv", "lead/2008-05/a.csv", "top.csv"]
-    for name in [*strays, "leads/2008-05/a.csv", "outcomes/2008-05/a.csv", "leads/.hidden.csv", "leads/.draft/a.csv"]:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    assert stray_files(tmp_path) == sorted(strays)
+    touched(tmp_path, *strays, "leads/2008-05/a.csv", "outcomes/2008-05/a.csv", "activities/2008-05/a.csv")
+    touched(tmp_path, "leads/.hidden.csv", "leads/.draft/a.csv")
+    assert opened(tmp_path).strays() == sorted(strays)
+
+
+# --- What cannot be reached
+
+
+def test_a_named_folder_has_to_exist(tmp_path: Path) -> None:
+    """A share that is not mounted must not look like one without files."""
+    with pytest.raises(SourceError, match="box: expected a landing folder there, found none"):
+        Landing.open("in box", tmp_path / "unused", tmp_path).contents()
+    touched(tmp_path, "in box/leads/2008-05/a.csv")
+    for named in ("in box", str(tmp_path / "in box"), f"file://{tmp_path}/in%20box"):
+        landing = Landing.open(named, tmp_path / "unused", tmp_path)
+        assert landing.periods() == ["2008-05"]
+        assert landing.place == str(tmp_path / "in box")
+
+
+def test_a_name_that_is_not_utf8_is_told(tmp_path: Path) -> None:
+    touched(tmp_path, "leads/2008-05/a.csv")
+    (tmp_path / "leads/2008-05/\udcff.csv").touch()
+    with pytest.raises(SourceError, match=r"has a name that is not UTF-8\. Rename it"):
+        opened(tmp_path).files("leads", "2008-05")
+
+
+def test_a_file_that_has_gone_is_told(tmp_path: Path) -> None:
+    touched(tmp_path, "leads/2008-05/a.csv")
+    landing = opened(tmp_path)
+    (file,) = landing.files("leads", "2008-05")
+    (tmp_path / file.name).unlink()
+    with pytest.raises(SourceError, match=r"leads/2008-05/a\.csv cannot be read .*No such file"):
+        landing.checksum(file)
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ("hdfs://host/x", "expected a folder, s3://…, gs://… or abfs://…, found hdfs://…"),
+        ("s3:///x", "expected a bucket or an account after s3://, found none"),
+        ("abfs://box:secret@", "expected a bucket or an account after abfs://, found none"),
+        ("s3://AKIAKEY:secret@bucket/x?colour=secret", r"s3://bucket/x: .*found \['colour'\]"),
+        ("gs://bucket/x?colour=secret", "gs://bucket/x: .*Unexpected query parameter"),
+        ("abfs://box:secret@host:port/x", "abfs://box@host:port/x: "),
+        (
+            "s3://AKIAKEY:secret@bucket/x?endpoint_override=127.0.0.1:1&scheme=http&region=r",
+            "s3://bucket/x: the folder",
+        ),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_told_without_its_secrets(tmp_path: Path, named: str, told: str) -> None:
+    with pytest.raises(SourceError, match=told) as raised:
+        Landing.open(named, tmp_path, tmp_path).contents()
+    assert "secret" not in str(raised.value)
+    assert "AKIAKEY" not in str(raised.value)
+    assert "lead_scoring.yaml" in str(raised.value)
+
+
+# --- Object storage
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[str]:
+    """An S3 server on this machine; its address."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(store: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """An address of an empty landing folder in a bucket of its own."""
+    import boto3
+
+    for name, value in {"ACCESS_KEY_ID": "x", "SECRET_ACCESS_KEY": "y", "EC2_METADATA_DISABLED": "true"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    client = boto3.client("s3", endpoint_url=f"http://{store}", region_name="us-east-1")
+    client.create_bucket(Bucket="bucket")
+    for found in client.list_objects_v2(Bucket="bucket").get("Contents", []):
+        client.delete_object(Bucket="bucket", Key=found["Key"])
+    return f"s3://bucket/in/box?endpoint_override={store}&scheme=http&region=us-east-1"
+
+
+def uploaded(store: str, root: Path) -> None:
+    import boto3
+
+    client = boto3.client("s3", endpoint_url=f"http://{store}", region_name="us-east-1")
+    for path in root.rglob("*"):
+        if path.is_file():
+            client.put_object(Bucket="bucket", Key=f"in/box/{path.relative_to(root)}", Body=path.read_bytes())
+
+
+def test_the_same_files_on_disk_and_in_a_store_give_the_same(tmp_path: Path, store: str, s3: str) -> None:
+    import gzip
+
+    disk = tmp_path / "disk"
+    touched(disk, "leads/stray.csv", "leads/2008-05/.writing.csv", "outcomes/2008-06/b.csv")
+    text = b'id,age,note\n1,42,x\n2,43,"two\nlines"\n3,44\n' + b"4,45,z\n" * 2000
+    folder = disk / "leads" / "2008-05"
+    (folder / "a.csv").write_bytes(text)
+    (folder / "b.csv.gz").write_bytes(gzip.compress(text))
+    (folder / "c.jsonl").write_bytes(b'{"id": "1", "age": 42, "note": null}\n[]\n')
+    pq.write_table(pa.table({"id": ["1", "2"], "age": [42, None], "note": ["x", "y"]}), folder / "d.parquet")
+    (folder / "e.parquet").write_bytes(b"PAR1 not a table PAR1")
+    uploaded(store, disk)
+    here, there = opened(disk), Landing.open(s3, disk, disk)
+    assert there.place == "s3://bucket/in/box"
+    assert there.periods() == here.periods() == ["2008-05", "2008-06"]
+    assert there.strays() == here.strays() == ["leads/stray.csv"]
+    ours, theirs = here.files("leads", "2008-05"), there.files("leads", "2008-05")
+    assert [(file.name, file.size_bytes) for file in theirs] == [(file.name, file.size_bytes) for file in ours]
+    assert len(ours) == 5
+    assert all(file.modified_ns > 0 for file in theirs)
+    for one, other in zip(ours, theirs, strict=True):
+        assert there.checksum(other) == here.checksum(one)
+        a = whole(read_landed(here, one, REQUIRED, OPTIONAL, Source(), block_bytes=5000))
+        b = whole(read_landed(there, other, REQUIRED, OPTIONAL, Source(), block_bytes=5000))
+        assert (a.cells, a.raw, a.unreadable) == (b.cells, b.raw, b.unreadable)
+        assert (a.file.name, a.file.sha256, a.file.size_bytes) == (b.file.name, b.file.sha256, b.file.size_bytes)
+        assert (a.file.problem, a.file.note) == (b.file.problem, b.file.note)
+        assert a.rows_in or a.file.problem
+
+
+def test_an_empty_folder_of_a_store_is_no_fault_but_a_missing_bucket_is(tmp_path: Path, s3: str) -> None:
+    assert Landing.open(s3, tmp_path, tmp_path).contents().files == {}
+    assert Landing.open(s3, tmp_path, tmp_path).files("leads", "2008-05") == []
+    with pytest.raises(SourceError, match="s3://no-bucket/in/box: "):
+        Landing.open(s3.replace("bucket", "no-bucket", 1), tmp_path, tmp_path).contents()
+
+
+def test_an_object_that_goes_while_it_is_read_is_no_damage(tmp_path: Path, store: str, s3: str) -> None:
+    import boto3
+
+    touched(tmp_path, "leads/2008-05/a.csv.gz", "leads/2008-05/a.parquet")
+    uploaded(store, tmp_path)
+    landing = Landing.open(s3, tmp_path, tmp_path)
+    client = boto3.client("s3", endpoint_url=f"http://{store}", region_name="us-east-1")
+    for file in landing.files("leads", "2008-05"):
+        with landing.open_bytes(file) as stream:
+            client.delete_object(Bucket="bucket", Key=f"in/box/{file.name}")
+            with pytest.raises(SourceError, match=f"{file.name} cannot be read"):
+                stream.read()
+        with pytest.raises(SourceError, match=f"{file.name} cannot be read"):
+            whole(read_landed(landing, file, REQUIRED, OPTIONAL, Source()))

@@ -15,6 +15,7 @@ import pytest
 
 from lead_scoring_assets.clock import ReplayClock
 from lead_scoring_assets.definitions import defs
+from lead_scoring_assets.errors import SourceError
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.leads.ingestion import FILES_SCHEMA
 from lead_scoring_assets.leads.sensors import JOB, leads_landed
@@ -108,11 +109,12 @@ def test_where_nothing_landed_nothing_is_asked(landing: Landing) -> None:
 
 def test_new_files_ask_for_their_period(landing: Landing) -> None:
     landing.lands("leads/2008-06/a.csv")
+    landing.lands("activities/2008-06/a.csv")
     landing.lands("outcomes/2008-06/a.csv")
     tick = landing.tick()
     assert tick.periods == ["2008-06"]
     assert tick.key.startswith("landed-2008-06-")
-    assert set(json.loads(tick.cursor)) == {"leads/2008-06/a.csv", "outcomes/2008-06/a.csv"}
+    assert set(json.loads(tick.cursor)) == {f"{entity}/2008-06/a.csv" for entity in ("leads", "activities", "outcomes")}
 
 
 def test_the_same_files_ask_with_the_same_key_until_they_are_ingested(landing: Landing) -> None:
@@ -206,10 +208,10 @@ def test_files_that_nothing_reads_are_named(landing: Landing) -> None:
     landing.ingests("2008-06")
     landing.lands("lost.csv")
     landing.lands("leads/2008-06/sub/deep.csv")
-    landing.lands("activities/2008-06/a.csv")
+    landing.lands("visits/2008-06/a.csv")
     skipped = landing.tick().skipped
     assert "not read, because they lie outside a period's folder: " in skipped
-    for name in ("lost.csv", "leads/2008-06/sub/deep.csv", "activities/2008-06/a.csv"):
+    for name in ("lost.csv", "leads/2008-06/sub/deep.csv", "visits/2008-06/a.csv"):
         assert name in skipped
 
 
@@ -217,6 +219,50 @@ def test_files_still_being_written_are_left_alone(landing: Landing) -> None:
     landing.lands("leads/2008-06/.a.csv.part")
     tick = landing.tick()
     assert (tick.requests, tick.cursor) == ([], "{}")
+
+
+def test_activities_that_land_later_ask_again(landing: Landing) -> None:
+    landing.lands("leads/2008-06/a.csv")
+    landing.ingests("2008-06")
+    landing.lands("activities/2008-06/a.csv")
+    assert landing.tick().periods == ["2008-06"]
+
+
+def with_sources(landing: Landing, sources: str) -> None:
+    """The home's settings once more, with these sources."""
+    path = landing.home.root / SETTINGS_FILE
+    path.write_text(path.read_text(encoding="utf-8") + f"\nsources:\n{sources}", encoding="utf-8")
+
+
+def test_every_period_that_is_over_and_was_never_pulled_asks_once(landing: Landing) -> None:
+    with_sources(landing, "  outcomes: {sql: SELECT 1}\n")
+    landing.lands("leads/2008-06/a.csv")
+    landing.lands("leads/2008-07/a.csv")
+    landing.ingests("2008-07")
+    tick = landing.tick()
+    assert tick.periods == ["2008-05", "2008-06"]
+    assert str(tick.requests[0].run_key) == "pulled-2008-05"
+    assert str(tick.requests[1].run_key).startswith("landed-2008-06-"), "files that landed pull their period too"
+    ReplayClock(landing.home.clock_file).move_to(datetime(2008, 9, 1, tzinfo=UTC))
+    assert [str(request.run_key) for request in landing.tick(tick.cursor).requests][-1] == "pulled-2008-08"
+
+
+def test_before_the_first_period_is_over_nothing_is_pulled(landing: Landing) -> None:
+    with_sources(landing, "  leads: {sql: SELECT 1}\n")
+    landing.home.clock_file.unlink()
+    ReplayClock(landing.home.clock_file).move_to(datetime(2008, 5, 31, tzinfo=UTC))
+    assert landing.tick().requests == []
+
+
+def test_files_are_looked_for_where_the_settings_say(landing: Landing) -> None:
+    with_sources(landing, "  landing: in box\n")
+    with pytest.raises(SourceError, match="in box: expected a landing folder there, found none"):
+        landing.tick()
+    path = landing.home.root / "in box" / "leads" / "2008-06" / "a.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text("lead_id\n1\n")
+    landing.lands("leads/2008-05/elsewhere.csv")
+    assert landing.tick().periods == ["2008-06"]
 
 
 @pytest.mark.parametrize("folder", ["june", "2008-6", "2008-13", "2008-06-01", "2008-06 (copy)", "2008-04", "2011-01"])

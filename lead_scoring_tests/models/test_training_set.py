@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lead_scoring_assets.contracts.columns import Column, Registry
 from lead_scoring_assets.models.training_set import HOLDOUT, KEYS, TRAIN, TrainingWindow, build_training_set
-from lead_scoring_assets.periods import PeriodCalendar
+from lead_scoring_assets.periods import Period, PeriodCalendar
 from lead_scoring_assets.settings import Home
 
 REGISTRY = Home(Path(__file__).resolve().parents[2]).settings.registry
@@ -105,6 +105,42 @@ def test_known_at_the_end_of_the_period_is_known_and_later_is_not(late: str, del
 def test_a_lead_without_label_is_left_out_and_not_lost() -> None:
     rows = build(features_of({"a": WINDOW.start, "b": WINDOW.start}), labels_of({"b": WINDOW.embargo}, {"b": 1}))
     assert rows.select(["lead_id", "label"]).to_pylist() == [{"lead_id": "b", "label": 1}]
+
+
+def test_a_label_that_is_corrected_later_changes_the_later_training_set_and_not_the_earlier() -> None:
+    later = CALENDAR.next(PERIOD)
+    features = features_of(dict.fromkeys(("a", "b", "c"), WINDOW.holdout))
+    first = labels_of(dict.fromkeys(["a", "b", "c"], PERIOD.end), {"a": 0, "b": 1, "c": 1})
+    revised = labels_of(dict.fromkeys(["a", "b", "c"], PERIOD.end + TICK), {"a": 1, "b": 1, "c": 1})
+    taken_back = pa.array([1, 1, None], pa.int8())
+    revised = revised.set_column(revised.column_names.index("label"), "label", taken_back)
+    labels = pa.concat_tables([revised, first])
+
+    def seen(period: Period, window: TrainingWindow) -> dict[str, int]:
+        rows = build_training_set(period, window, features, labels, SMALL)
+        return dict(zip(rows["lead_id"].to_pylist(), rows["label"].to_pylist(), strict=True))
+
+    assert seen(PERIOD, WINDOW) == {"a": 0, "b": 1, "c": 1}
+    assert build(features, labels).equals(build(features, first))
+    # The same leads, a period later: one has changed, and one is not known any more, which is not a no.
+    assert seen(later, WINDOW) == {"a": 1, "b": 1}
+
+
+def test_a_corrected_lead_is_learned_from_as_it_came() -> None:
+    rows = [("2009-02", "a", WINDOW.holdout, 1.0), ("2009-03", "a", PERIOD.end, 2.0), ("2009-03", "b", PERIOD.end, 3.0)]
+    features = pa.table(
+        {
+            "period": [row[0] for row in rows],
+            "lead_id": [row[1] for row in rows],
+            "created_at": pa.array([WINDOW.holdout] * 3, TIMESTAMP),
+            "known_at": pa.array([row[2] for row in rows], TIMESTAMP),
+            "x": [row[3] for row in rows],
+        }
+    )
+    labels = labels_of({"a": PERIOD.end, "b": PERIOD.end})
+    for table in (features, features.take([2, 1, 0])):
+        built = build(table, labels)
+        assert list(zip(built["lead_id"].to_pylist(), built["x"].to_pylist(), strict=True)) == [("a", 1.0), ("b", 3.0)]
 
 
 # A world of leads, some of which may not be seen.

@@ -1,6 +1,7 @@
 """How scores turned out: who belongs to a cohort, whose label counts, and when there is too little to say so."""
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,19 +29,25 @@ TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 def scores_of(rows: list[tuple[str, datetime, int, float]]) -> pa.Table:
     names = ["lead_id", "created_at", "model_version", "probability"]
-    schema = pa.schema(
-        [(names[0], pa.string()), (names[1], TIMESTAMP), (names[2], pa.int64()), (names[3], pa.float64())]
-    )
-    return pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows], schema=schema)
+    kinds = [pa.string(), TIMESTAMP, pa.int64(), pa.float64(), TIMESTAMP, pa.string()]
+    schema = pa.schema(list(zip([*names, "scored_at", "period"], kinds, strict=True)))
+    # A row that comes again later is the score of a lead that was corrected.
+    table = [
+        {**dict(zip(names, row, strict=True)), "scored_at": row[1] + timedelta(days=i), "period": f"{i:06}"}
+        for i, row in enumerate(rows)
+    ]
+    return pa.Table.from_pylist(table, schema=schema)
 
 
-def labels_of(rows: list[tuple[str, int, datetime]]) -> pa.Table:
+def labels_of(rows: Sequence[tuple[str, int | None, datetime]]) -> pa.Table:
     names = ["lead_id", "label", "label_known_at"]
     schema = pa.schema([(names[0], pa.string()), (names[1], pa.int8()), (names[2], TIMESTAMP)])
     return pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows], schema=schema)
 
 
-def found(scores: list[tuple[str, datetime, int, float]], labels: list[tuple[str, int, datetime]]) -> list[Cohort]:
+def found(
+    scores: list[tuple[str, datetime, int, float]], labels: Sequence[tuple[str, int | None, datetime]]
+) -> list[Cohort]:
     return cohorts(scores_of(scores), labels_of(labels), FROM, BEFORE, AS_OF)
 
 
@@ -90,6 +97,26 @@ def test_every_model_version_answers_for_its_own_leads() -> None:
     two, ten = found(scores, [("a", 1, AS_OF), ("b", 0, AS_OF), ("c", 0, AS_OF)])
     assert (two.model_version, two.scored, two.labels.tolist(), two.scores.tolist()) == (2, 2, [1, 0], [0.1, 0.3])
     assert (ten.model_version, ten.scored, ten.labels.tolist(), ten.scores.tolist()) == (10, 2, [0], [0.2])
+
+
+def test_a_corrected_label_counts_as_it_was_known() -> None:
+    scores = [("a", FROM, 1, 0.5), ("b", FROM, 1, 0.6)]
+    labels: list[tuple[str, int | None, datetime]] = [
+        ("a", 0, AS_OF - 2 * TICK),
+        ("a", 1, AS_OF),
+        ("a", 0, AS_OF + TICK),
+        ("b", 1, AS_OF - TICK),
+        ("b", None, AS_OF),
+    ]
+    (only,) = found(scores, labels)
+    assert (only.scored, only.labels.tolist(), only.scores.tolist()) == (2, [1.0], [0.5])
+
+
+def test_a_lead_that_was_scored_again_answers_for_its_first_score_only() -> None:
+    scores = [("a", FROM, 1, 0.5), ("a", FROM, 2, 0.9), ("b", FROM, 2, 0.3)]
+    one, two = found(scores, [("a", 1, AS_OF), ("b", 0, AS_OF)])
+    assert (one.model_version, one.scores.tolist()) == (1, [0.5])
+    assert (two.model_version, two.scores.tolist()) == (2, [0.3])
 
 
 def test_nobody_scored_no_cohort() -> None:

@@ -27,6 +27,7 @@ LABEL_SCHEMA = pa.schema(
         ("lead_id", pa.string()),
         ("label_known_at", pa.timestamp("us", tz="UTC")),
         ("label", pa.int8()),
+        ("revision", pa.int64()),
     ]
 )
 
@@ -111,9 +112,9 @@ class World:
         }
         self._replace("model_performance", period, [row], PERFORMANCE_SCHEMA)
 
-    def labels(self, period: str, *known_at: datetime) -> None:
+    def labels(self, period: str, *known_at: datetime, revision: int = 1) -> None:
         rows = [
-            {"period": period, "lead_id": f"{period}-{i}", "label_known_at": moment, "label": 0}
+            {"period": period, "lead_id": f"{period}-{i}", "label_known_at": moment, "label": 0, "revision": revision}
             for i, moment in enumerate(known_at)
         ]
         self._replace("ground_truth_labels", period, rows, LABEL_SCHEMA)

@@ -105,6 +105,13 @@ def test_all_labels_until_now_count_before_the_first_training(world: "World") ->
     assert decided(world, "label_volume").evidence == {"new_labels": 1, "needed": 1_500}
 
 
+def test_a_corrected_label_is_not_a_new_one(world: "World") -> None:
+    world.closes("2008-09")
+    world.labels("2008-08", world.end("2008-08"))
+    world.labels("2008-09", world.end("2008-09"), revision=2)
+    assert decided(world, "label_volume").evidence == {"new_labels": 1, "needed": 1_500}
+
+
 @pytest.mark.parametrize(("labels", "retrain"), [(1_499, False), (1_500, True)])
 def test_label_volume_at_its_border(world: "World", labels: int, retrain: bool) -> None:
     world.closes("2008-09")

@@ -1,0 +1,181 @@
+"""Backfills as the UI asks for them: a range of periods twice gives the same content, and so does one that was killed."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.lakehouse.content_hash import content_hash
+from lead_scoring_assets.settings import Home
+from lead_scoring_tests.conftest import environment
+
+pytestmark = pytest.mark.slow
+
+MONTHS = ["2008-06", "2008-07", "2008-08"]
+EVERYTHING = [f"2008-{month:02}" for month in range(5, 10)]
+_PATIENCE_SECONDS = 240
+# What names a run or a version rather than what was decided.
+_PASSING = {"run_id", "bundle", "actor", "version", "candidate_version", "champion_version", "model_version"}
+
+
+class Dagster:
+    """The webserver and the daemon of a home, as `dagster dev` starts them, in a process group of their own."""
+
+    def __init__(self, home: Path, mirror: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self._process = subprocess.Popen(
+            [
+                *(str(Path(sys.executable).with_name("dagster")), "dev", "-w", "workspace.yaml"),
+                *("--host", "127.0.0.1", "--port", str(self.port)),
+            ],
+            cwd=home,
+            env=environment(home, mirror),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self.wait_for(self._answers, "the UI")
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/graphql",
+            data=json.dumps({"query": query, "variables": variables}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            told = json.load(answer)
+        assert "errors" not in told, told
+        return told["data"]
+
+    def backfill(self, assets: list[str], periods: list[str]) -> str:
+        """What the UI's Materialize sends for a range of partitions; the backfill's id."""
+        told = self.ask(
+            "mutation($asked: LaunchBackfillParams!) {launchPartitionBackfill(backfillParams: $asked) "
+            "{__typename ... on LaunchBackfillSuccess {backfillId} ... on PythonError {message}}}",
+            asked={"assetSelection": [{"path": [name]} for name in assets], "partitionNames": periods},
+        )["launchPartitionBackfill"]
+        assert told["__typename"] == "LaunchBackfillSuccess", told
+        return str(told["backfillId"])
+
+    def status_of(self, backfill: str) -> str:
+        told = self.ask(
+            "query($id: String!) {partitionBackfillOrError(backfillId: $id) {... on PartitionBackfill {status}}}",
+            id=backfill,
+        )
+        return str(told["partitionBackfillOrError"]["status"])
+
+    def runs_of(self, backfill: str) -> list[str]:
+        told = self.ask(
+            "query($tags: [ExecutionTag!]) {runsOrError(filter: {tags: $tags}) {... on Runs {results {status}}}}",
+            tags=[{"key": "dagster/backfill", "value": backfill}],
+        )
+        return [run["status"] for run in told["runsOrError"]["results"]]
+
+    def assets(self) -> list[str]:
+        return [node["assetKey"]["path"][-1] for node in self.ask("{assetNodes {assetKey {path}}}")["assetNodes"]]
+
+    def succeed(self, assets: list[str], periods: list[str]) -> None:
+        backfill = self.backfill(assets, periods)
+        status = self.wait_for(lambda: _ended(self.status_of(backfill)), f"the backfill of {assets}")
+        assert status == "COMPLETED_SUCCESS", status
+
+    def wait_for(self, look: Callable[[], Any], what: str) -> Any:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            if found := look():
+                return found
+            time.sleep(0.5)
+        raise AssertionError(f"{what} did not come within {_PATIENCE_SECONDS} seconds")
+
+    def end(self, how: signal.Signals) -> None:
+        """SIGKILL takes the webserver, the daemon, the code server and the run that it works on, at once."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, how)
+        self._process.wait(timeout=60)
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/server_info", timeout=2):
+                return True
+        except OSError:
+            return False
+
+
+@pytest.fixture
+def home(short_home: Path, tmp_path: Path) -> Path:
+    """A copy with its own records. Model files keep their place: the registry knows them by their full path."""
+    copy = tmp_path / "backfilled"
+    shutil.copytree(short_home, copy)
+    configuration = (copy / "dagster.yaml").read_text(encoding="utf-8")
+    (copy / "dagster.yaml").write_text(
+        re.sub(r"poll_interval_seconds: \d+", "poll_interval_seconds: 5", configuration), encoding="utf-8"
+    )
+    return copy
+
+
+@pytest.fixture
+def start(home: Path, bank_mirror: Path) -> Iterator[Callable[[], Dagster]]:
+    started: list[Dagster] = []
+
+    def begin() -> Dagster:
+        started.append(Dagster(home, bank_mirror))
+        return started[-1]
+
+    yield begin
+    for dagster in started:
+        dagster.end(signal.SIGTERM)
+
+
+def test_a_range_backfilled_twice_or_killed_and_resumed_has_the_same_content(
+    home: Path, start: Callable[[], Dagster]
+) -> None:
+    before = contents(home)
+    dagster = start()
+    everything = dagster.assets()
+    assert {"raw_leads", "raw_activities", "raw_outcomes", "lead_features", "promotion_decision"} <= set(everything)
+    dagster.succeed(["lead_features"], MONTHS)
+    assert contents(home) == before
+    dagster.succeed(everything, EVERYTHING)
+    assert contents(home) == before
+
+    killed = dagster.backfill(everything, EVERYTHING)
+    dagster.wait_for(lambda: "STARTED" in dagster.runs_of(killed), "the run")
+    version = Installation(Home(home)).lakehouse.version("raw_leads")
+    dagster.wait_for(lambda: Installation(Home(home)).lakehouse.version("raw_leads") > version, "its first write")
+    dagster.end(signal.SIGKILL)
+
+    dagster = start()
+    dagster.wait_for(lambda: "STARTED" not in dagster.runs_of(killed), "the killed run to be noticed")
+    dagster.succeed(everything, EVERYTHING)
+    assert contents(home) == before
+
+
+def contents(home: Path) -> dict[str, str]:
+    """Content of every table but the log of events, which tells what happened and not what is."""
+    lakehouse = Installation(Home(home)).lakehouse
+    found = {}
+    for name in lakehouse.names():
+        if name != "events":
+            rows = lakehouse.read(name)
+            found[name] = content_hash(
+                rows.drop_columns([column for column in rows.column_names if column in _PASSING])
+            )
+    return found
+
+
+def _ended(status: str) -> str | None:
+    return status if status.startswith(("COMPLETED", "FAILED", "CANCELED")) else None
