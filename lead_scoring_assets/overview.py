@@ -16,6 +16,7 @@ def overview(installation: Installation) -> list[tuple[str, str]]:
         return [("clock", f"{installation.clock.now():%Y-%m-%d}: no period has closed yet")]
     champion = situation.champion
     told = [
+        *([("data", installation.settings.simulated_part)] if installation.settings.simulated_part else []),
         (
             "clock",
             f"{situation.now:%Y-%m-%d} ({installation.settings.clock}); newest closed period {situation.period.key}",

@@ -143,6 +143,8 @@ class Source(_Section):
         ours = list(self.rename.values())
         if twice := sorted({name for name in ours if ours.count(name) > 1}):
             raise ValueError(f"rename gives {twice} more than once; each of our columns comes from one of theirs")
+        if self.delimiter in '"\r\n\0':
+            raise ValueError(f"delimiter {self.delimiter!r} cannot stand between cells; write it like ',' or ';'")
         return self
 
 
@@ -159,7 +161,7 @@ class Sources(_Section):
     def _known_zone(self) -> Self:
         try:
             ZoneInfo(self.time_zone)
-        except (ValueError, OSError):
+        except (KeyError, ValueError, OSError):
             raise ValueError(f"time_zone {self.time_zone!r} is unknown; write it like Asia/Dubai or UTC") from None
         return self
 
@@ -313,8 +315,10 @@ class Settings(_Section):
             raise ValueError(f"columns {blank} are empty or begin or end with a blank; write the name without")
         if not self.registry.features:
             raise ValueError("columns hold no feature: give at least one column `role: feature`")
-        if both := sorted(set(self.features) & {*self.columns, *_SYSTEM_COLUMNS}):
-            raise ValueError(f"features {both} are columns of the lead as well; rename one of the two")
+        computed = [name.casefold() for name in self.features]
+        taken_names = {*folded, *_SYSTEM_COLUMNS}
+        if both := sorted(n for n in self.features if n.casefold() in taken_names or computed.count(n.casefold()) > 1):
+            raise ValueError(f"features {both} share their name with a column of the lead or each other; rename one")
         for name, aggregate in self.features.items():
             if not self.activities.types:
                 raise ValueError(f"features.{name} counts activities, but activities.types names none")
@@ -329,6 +333,20 @@ class Settings(_Section):
     @property
     def calendar(self) -> PeriodCalendar:
         return self.periods.calendar
+
+    @property
+    def simulated_part(self) -> str:
+        """What of the data is simulated, in a sentence for whoever looks at figures; empty when nothing is."""
+        return {
+            "bank": "Leads and outcomes are real; when an outcome became known is simulated.",
+            "simulated": "Everything is SIMULATED: leads, activities, outcomes, delays and drift.",
+            "own": "",
+        }[self.crm]
+
+    @property
+    def simulated_mark(self) -> str:
+        """For titles: says that leads are not real."""
+        return " (SIMULATED)" if self.crm == "simulated" else ""
 
 
 class _Loader(yaml.SafeLoader):

@@ -20,11 +20,7 @@ from lead_scoring_assets.simulation.free_zone import FreeZoneCrm
 from lead_scoring_assets.simulation.world import World
 
 _SIMULATED_HOME = Path("data") / "simulated-crm"
-_REMARKS = {
-    "bank": "When each outcome became known is [bold]simulated[/], the leads and outcomes are real.",
-    "simulated": "All of it is [bold]SIMULATED[/]: leads, activities, outcomes, delays and drift.",
-    "own": "`lead-scoring materialize` ingests what is there, `lead-scoring doctor` says what is wrong with it.",
-}
+_OF_YOUR_OWN = "`lead-scoring materialize` ingests what is there, `lead-scoring doctor` says what is wrong with it."
 
 
 class Crm(Protocol):
@@ -105,7 +101,9 @@ def _free_zone_crm(installation: Installation) -> FreeZoneCrm:
     home, settings = installation.home, installation.settings
     end = settings.calendar.end
     if end is None:
-        raise SettingsError("periods.end is required with `crm: simulated` in lead_scoring.yaml: the simulated world ends.")
+        raise SettingsError(
+            "periods.end is required with `crm: simulated` in lead_scoring.yaml: the simulated world ends."
+        )
     last = settings.calendar.previous(settings.calendar.containing(end))
     slices = [(period.key, period.start, period.end) for period in settings.calendar.through(last)]
     return FreeZoneCrm(World.of(settings.simulated.model_dump()), slices, home.landing, home.truth)
@@ -120,7 +118,7 @@ def prepare(installation: Installation) -> Prepared:
     landed = _land_history(installation) if settings.crm != "own" else []
     ModelRegistry(installation.home).prepare()
     landing = settings.sources.landing or f"{installation.home.landing}/<leads|activities|outcomes>/<period>/"
-    return Prepared(landed, installation.clock.now(), landing, _REMARKS[settings.crm])
+    return Prepared(landed, installation.clock.now(), landing, settings.simulated_part or _OF_YOUR_OWN)
 
 
 def _land_history(installation: Installation) -> list[str]:

@@ -77,7 +77,7 @@ def test_without_the_bank_data_a_simulated_crm_is_played_and_said_so(
     assert "The bank data cannot be had." in told.output
     assert "no such folder" in told.output
     assert "A SIMULATED CRM is played instead" in told.output
-    assert "All of it is SIMULATED" in told.output
+    assert "Everything is SIMULATED" in told.output
     inner = home / "data" / "simulated-crm"
     assert sorted(p.name for p in (inner / "data" / "landing").iterdir()) == ["activities", "leads", "outcomes"]
     assert not (home / "data" / "landing").exists()

@@ -183,6 +183,51 @@ def test_names_that_sql_cannot_tell_apart_are_refused() -> None:
     assert "columns [''] are empty" in refusal_of(**{"columns.": column})
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"sources": {"time_zone": "Dubai"}}, "time_zone 'Dubai' is unknown; write it like Asia/Dubai"),
+        ({"sources": {"leads": {"delimiter": '"'}}}, "cannot stand between cells"),
+        ({"sources": {"leads": {"delimiter": ";;"}}}, "at most 1 character"),
+        ({"sources": {"leads": {"rename": {"A": "age", "B": "age"}}}}, "rename gives ['age'] more than once"),
+        ({"sources": {"leads": {"encoding": "latin"}}}, "'utf-8', 'utf-16', 'cp1252' or 'cp1256'"),
+        ({"activities": {"types": ["visit", "visit"]}}, "types must be distinct names"),
+        ({"features": {"n": {"measure": "count", "days": 7, "why": "w"}}}, "activities.types names none"),
+        ({"compute": {"engine": "flink"}}, "'duckdb' or 'spark'"),
+        ({"compute": {"spark_remote": "http://x"}}, "should match pattern '^sc://"),
+        ({"currency": "dirham"}, "should match pattern '^[A-Z]{3}$'"),
+        ({"crm": "salesforce"}, "'bank', 'simulated' or 'own'"),
+    ],
+)
+def test_faulty_settings_of_the_data_plane_are_named(change: dict[str, Any], told: str) -> None:
+    assert told in refusal(yaml.safe_dump({**shipped(), **change}, sort_keys=False))
+
+
+@pytest.mark.parametrize(
+    ("feature", "told"),
+    [
+        ({"measure": "count", "of": ["call"], "days": 7}, "counts ['call'], which activities.types does not name"),
+        ({"measure": "count", "days": 0}, "greater than or equal to 1"),
+        ({"measure": "count"}, "features.n.days: is required and missing"),
+        ({"measure": "median", "days": 7}, "'count', 'distinct', 'sum', 'points'"),
+        ({"measure": "distinct", "days": 7}, "belongs to the measure distinct, which needs it"),
+        ({"measure": "points", "days": 7}, "belong to the measure points, which needs them"),
+        ({"measure": "points", "points": {"visit": 0}, "days": 7}, "points must be above 0"),
+    ],
+)
+def test_a_faulty_computed_feature_is_named(feature: dict[str, Any], told: str) -> None:
+    change = {"activities": {"types": ["visit"]}, "features": {"n": {**feature, "why": "w"}}}
+    assert told in refusal(yaml.safe_dump({**shipped(), **change}, sort_keys=False))
+
+
+def test_a_computed_feature_may_not_share_its_name_with_a_column() -> None:
+    feature = {"measure": "count", "days": 7, "why": "w"}
+    change = {"activities": {"types": ["visit"]}, "features": {"AGE": feature, "n": feature, "N": feature}}
+    assert "features ['AGE', 'N', 'n'] share their name" in refusal(
+        yaml.safe_dump({**shipped(), **change}, sort_keys=False)
+    )
+
+
 def test_columns_need_a_feature() -> None:
     told = refusal_of(columns={"note": {"kind": "text", "role": "context", "why": "w"}})
     assert "columns hold no feature: give at least one column `role: feature`" in told

@@ -5,15 +5,12 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.table import Table
 
 from lead_scoring_assets.cli.console import FAILED, answers, escaped, harmless, open_installation, remarks
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _FORMATS = click.Choice(["table", "csv", "json"])
 
@@ -81,9 +78,15 @@ def query(
     sql: str, as_of: datetime | None, versions: tuple[tuple[str, int], ...], known_at: datetime | None, form: str
 ) -> None:
     """Ask any table by SQL (DuckDB's), as it is now, as it was written, or as it was known at a moment. Only reads."""
+    from lead_scoring_assets.contracts.columns import IDENTIFIERS, RAW_TABLES
     from lead_scoring_assets.lakehouse.ask import ask
 
-    _print_arrow(ask(open_installation().lakehouse, sql, as_of=as_of, versions=dict(versions), known_at=known_at), form)
+    identifiers = {RAW_TABLES[entity]: name for entity, name in IDENTIFIERS.items()} | {
+        "ground_truth_labels": "lead_id"
+    }
+    lakehouse = open_installation().lakehouse
+    found = ask(lakehouse, sql, as_of=as_of, versions=dict(versions), known_at=known_at, identifiers=identifiers)
+    _print(found.to_pylist(), form, found.column_names)
 
 
 @click.command(
@@ -96,19 +99,18 @@ def query(
 @click.option("--simulated", is_flag=True, help="A home for the SIMULATED CRM instead of files.")
 def init(paths: tuple[Path, ...], into: Path, name: str | None, simulated: bool) -> None:
     """Look at the exports of a CRM and write a commented first lead_scoring.yaml for them."""
-    from lead_scoring_assets.homes import new_home
-
     if simulated == bool(paths):
         raise click.UsageError("name the files of an export, or --simulated")
     if simulated:
+        from lead_scoring_assets.homes import new_home
         from lead_scoring_assets.setup import simulated_settings
 
         folder, told = new_home(into, simulated_settings()), ["Everything in this home is SIMULATED."]
     else:
-        from lead_scoring_assets.onboarding.draft import draft_settings
+        from lead_scoring_assets.onboarding.draft import draft_settings, write_home
 
-        draft = draft_settings([path.resolve() for path in paths], name or into.resolve().name)
-        folder, told = new_home(into, draft.text), draft.remarks
+        draft = draft_settings(paths, name or into.resolve().name)
+        folder, told = write_home(into, draft), draft.remarks
     for remark in told:
         remarks.print(f"- {escaped(remark)}")
     remarks.print(
@@ -127,10 +129,6 @@ def doctor() -> None:
     diagnoses = examine_installation(open_installation())
     answers.print(render(diagnoses))
     sys.exit(FAILED if any(diagnosis.severity == "problem" for diagnosis in diagnoses) else 0)
-
-
-def _print_arrow(rows: "pa.Table", form: str) -> None:
-    _print(rows.to_pylist(), form, rows.column_names)
 
 
 def _print(rows: list[dict[str, Any]], form: str, names: list[str] | None = None) -> None:

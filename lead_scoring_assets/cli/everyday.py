@@ -97,13 +97,14 @@ def worklist(period: str | None, top: int, form: str) -> None:
     """Which leads to call first."""
     from lead_scoring_assets.predictions.worklist import best_leads
 
-    rows = best_leads(open_installation(), period, top)
+    installation = open_installation()
+    rows = best_leads(installation, period, top)
     if form == "csv":
         writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows({name: harmless(value) for name, value in row.items()} for row in rows)
         return
-    table = Table(title=f"Call first: leads of {rows[0]['period']}")
+    table = Table(title=f"Call first: leads of {rows[0]['period']}{installation.settings.simulated_mark}")
     for name in rows[0]:
         table.add_column(name)
     for row in rows:

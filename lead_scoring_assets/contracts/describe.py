@@ -6,6 +6,7 @@ from typing import Any
 
 from lead_scoring_assets.contracts.aggregates import Aggregate
 from lead_scoring_assets.contracts.columns import ENTITIES, RAW_TABLES, Column, Registry
+from lead_scoring_assets.contracts.validation import LARGEST_EXACT
 
 FEATURE_TABLE = "lead_features"
 SCHEMA_DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -109,7 +110,13 @@ def _property(column: Column) -> Mapping[str, Any]:
     if column.categories:
         # `enum` holds for every type, so that null has to stand in it.
         told["enum"] = [*column.categories] if column.required else [*column.categories, None]
-    for keyword, limit in (("minimum", column.minimum), ("maximum", column.maximum)):
+    limits = {"minimum": column.minimum, "maximum": column.maximum}
+    if column.kind == "integer":
+        limits = {
+            "minimum": max(-LARGEST_EXACT, column.minimum if column.minimum is not None else -LARGEST_EXACT),
+            "maximum": min(LARGEST_EXACT, column.maximum if column.maximum is not None else LARGEST_EXACT),
+        }
+    for keyword, limit in limits.items():
         if limit is not None:
-            told[keyword] = int(limit) if limit.is_integer() else limit
+            told[keyword] = int(limit) if float(limit).is_integer() else limit
     return told

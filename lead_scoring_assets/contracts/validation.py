@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lead_scoring_assets.contracts.columns import Column
+from lead_scoring_assets.engine import connect
 from lead_scoring_assets.errors import SettingsError
 
 LINE = "source_line"
@@ -27,7 +28,7 @@ ARROW_TYPES: Mapping[str, pa.DataType] = {
 REASONS_SCHEMA = pa.schema([(LINE, pa.int64()), ("reason", pa.string())])
 
 _DECIMAL = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
-_LARGEST_EXACT = 2**53 - 1  # above it two whole numbers are the same float
+LARGEST_EXACT = 2**53 - 1  # above it two whole numbers are the same float
 _SHOWN_CHARACTERS = 100
 _FOUND = ", found "
 
@@ -85,7 +86,7 @@ def validate(
     present = [n for n, name in enumerate(columns) if name in rows.column_names]
     names = list(columns)
     texts = pa.table({LINE: rows[LINE], **{f"t{n}": _stripped(rows[names[n]]) for n in present}})
-    with _connect() as connection:
+    with connect() as connection:
         connection.register("texts", texts)
         found = connection.sql(_statement(rules, present)).to_arrow_table()
     schema = pa.schema([(LINE, pa.int64()), *arrow_schema(columns)])
@@ -101,18 +102,6 @@ def validate(
 def arrow_schema(columns: Mapping[str, Column]) -> pa.Schema:
     """The Arrow schema of validated rows."""
     return pa.schema([(name, ARROW_TYPES[column.kind]) for name, column in columns.items()])
-
-
-@lru_cache(maxsize=1)
-def _engine() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect()
-
-
-def _connect() -> duckdb.DuckDBPyConnection:
-    """A connection of its own to the one engine: to start an engine for every block costs more than a small block."""
-    connection = _engine().cursor()
-    connection.execute("SET TimeZone = 'UTC'")
-    return connection
 
 
 def _stripped(texts: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -176,7 +165,7 @@ def _rule(
         blame(f"{text} IS NOT NULL AND ({value} IS NULL OR NOT isfinite({value}))", "a number")
         if column.kind == "integer":
             blame(f"{value} <> floor({value})", "a whole number")
-            blame(f"abs({value}) > {_LARGEST_EXACT}", f"a whole number up to {_LARGEST_EXACT:,}")
+            blame(f"abs({value}) > {LARGEST_EXACT}", f"a whole number up to {LARGEST_EXACT:,}")
         if column.minimum is not None:
             blame(f"{value} < {_double(column.minimum)}", f"at least {column.minimum:g}")
         if column.maximum is not None:
@@ -242,24 +231,28 @@ def _zoned(n: int, time_zone: str) -> _Time:
 
 
 def _formatted(n: int, time_zone: str, time_format: str) -> _Time:
-    """As strptime takes it."""
+    """As strptime takes it; ISO 8601 as well, because files that know times (Parquet) come so whatever the others say."""
     example, has_offset = _try_format(time_format)
     naive, zone, value = f"try_strptime(t{n}, {_quoted(time_format)})", _quoted(time_zone), f"v{n}"
     expected = f"a time such as {example}"
-    if has_offset:
-        return _Time("NULL", naive, None, expected)
     if time_zone != "UTC":
         _require_zone(time_zone)
-    is_skipped = f"timezone({zone}, {value}) <> {naive}"
-    has_hour = re.search("%[-]?[HIcXT]", time_format) is not None
-    return _Time("NULL", f"timezone({zone}, {naive})", is_skipped if has_hour else None, expected)
+    # A format that begins like ISO 8601 must not be helped out by it: 2024-31-05 and 2024-05-31 are two orders.
+    iso = None if time_format.startswith("%Y") else _zoned(n, time_zone)
+    form, otherwise = (iso.form, iso.value) if iso else ("NULL", "NULL")
+    if has_offset:
+        return _Time(form, f"coalesce({naive}, {otherwise})", None, expected)
+    skipped = [f"timezone({zone}, {value}) <> {naive}"] if re.search("%[-]?[HIcXT]", time_format) else []
+    skipped += [f"{naive} IS NULL AND {iso.skipped}"] if iso and iso.skipped else []
+    told = " OR ".join(f"coalesce({each}, false)" for each in skipped) or None
+    return _Time(form, f"coalesce(timezone({zone}, {naive}), {otherwise})", told, expected)
 
 
 @lru_cache(maxsize=32)
 def _try_format(time_format: str) -> tuple[str, bool]:
     """An example of the format, and whether it holds an offset."""
     try:
-        with _connect() as connection:
+        with connect() as connection:
             (example,) = connection.execute(
                 "SELECT strftime(TIMESTAMPTZ '2024-12-31 18:45:00+00', $1)", [time_format]
             ).fetchone() or (None,)
@@ -280,7 +273,7 @@ def _try_format(time_format: str) -> tuple[str, bool]:
 @lru_cache(maxsize=32)
 def _require_zone(time_zone: str) -> None:
     try:
-        with _connect() as connection:
+        with connect() as connection:
             connection.execute("SELECT timezone($1, TIMESTAMP '2024-12-31')", [time_zone]).fetchone()
     except duckdb.Error as problem:
         raise SettingsError(

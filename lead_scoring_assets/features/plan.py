@@ -17,6 +17,7 @@ import pyarrow as pa
 from lead_scoring_assets.contracts.columns import Column, Registry
 from lead_scoring_assets.features.dialects import Dialect, in_spark
 from lead_scoring_assets.features.measures import AMOUNT, DAY, double, inside, outside, text
+from lead_scoring_assets.lakehouse.names import quoted
 from lead_scoring_assets.lakehouse.query import query
 
 KEYS = ("period", "lead_id", "created_at", "known_at")
@@ -118,8 +119,3 @@ def _feature(name: str, column: Column) -> str:
             value = f"nullif({value}, {double(float(written))})"
         # Else it is a word, which cannot be there in a column of numbers.
     return value
-
-
-def quoted(name: str) -> str:
-    """`name` as SQL takes it whatever it holds: reserved words, blanks, quotation marks."""
-    return '"' + name.replace('"', '""') + '"'

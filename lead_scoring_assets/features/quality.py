@@ -3,8 +3,9 @@
 from typing import Any
 
 from lead_scoring_assets.contracts.findings import Finding
-from lead_scoring_assets.features.plan import KEYS, quoted
+from lead_scoring_assets.features.plan import KEYS
 from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.lakehouse.names import quoted
 from lead_scoring_assets.lakehouse.query import query
 from lead_scoring_assets.periods import Period
 

@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from lead_scoring_assets.errors import LakehouseError
-from lead_scoring_assets.lakehouse.parquet_view import quoted
+from lead_scoring_assets.lakehouse.names import quoted
 from lead_scoring_assets.lakehouse.tables import Lakehouse
 from lead_scoring_assets.lakehouse.time_travel import in_utc
 

@@ -5,11 +5,10 @@ from typing import Any
 
 import dagster as dg
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.content_hash import content_hash
-from lead_scoring_assets.lakehouse.tables import PERIOD, Commit, Lakehouse
+from lead_scoring_assets.lakehouse.tables import Commit, Lakehouse
 
 
 class LakehouseIOManager(dg.ConfigurableIOManager):
@@ -38,17 +37,15 @@ def written_metadata(
     lakehouse: Lakehouse, table: str, keys: Sequence[str], commit: Commit
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """For each period, what every materialisation tells of it: read back from the table as `commit` left it."""
-    written = lakehouse.read(table, periods=keys, version=commit.version)
-    columns = dg.TableSchema([dg.TableColumn(field.name, str(field.type)) for field in written.schema])
     for key in keys:
-        rows = written.filter(pc.equal(written[PERIOD], key)) if len(keys) > 1 else written
+        rows = lakehouse.scan(table, periods=[key], version=commit.version)
         yield (
             key,
             {
-                "dagster/row_count": rows.num_rows,
+                "dagster/row_count": rows.count_rows(),
                 "delta_version": commit.version,
                 "content_hash": content_hash(rows),
                 "dagster/uri": str(lakehouse.path(table)),
-                "dagster/column_schema": columns,
+                "dagster/column_schema": dg.TableSchema([dg.TableColumn(f.name, str(f.type)) for f in rows.schema]),
             },
         )

@@ -7,6 +7,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from lead_scoring_assets.lakehouse.names import quoted
+
 # In a folder above the table DuckDB would take these for patterns, and `a=b` for one more column.
 _NOT_TAKEN_AS_IT_IS = re.compile(r"[*?\[\]{}=\\]")
 _PARTITION = re.compile(r"(\w+)=[0-9A-Za-z-]+")
@@ -26,11 +28,6 @@ def register(connection: duckdb.DuckDBPyConnection, name: str, table: Any) -> No
         for field in table.schema
     )
     connection.execute(f"CREATE TEMP VIEW {quoted(name)} AS SELECT {columns} FROM {read}")  # noqa: S608
-
-
-def quoted(name: str) -> str:
-    """`name` as SQL takes it, whatever it holds."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _reading(table: object) -> str:

@@ -13,6 +13,7 @@ from lead_scoring_assets.lakehouse.io_manager import written_metadata
 from lead_scoring_assets.leads.ingestion import COUNTS, FILES, REJECTED, Arrivals, bring_in
 from lead_scoring_assets.leads.pulling import pull
 from lead_scoring_assets.partitions import ONE_RUN, PERIODS, periods_of
+from lead_scoring_assets.settings import find_home
 
 _DESCRIPTIONS = {
     "raw_leads": "Leads as the CRM exported them, typed and within their contract, by the period of their arrival. A "
@@ -24,6 +25,7 @@ _DESCRIPTIONS = {
     FILES: "Every landed file with its checksum and count: rows in = accepted + rejected + duplicates.",
 }
 _SHOWN_REASONS = 10
+_SIMULATED = find_home().settings.simulated_part
 
 
 @dg.multi_asset(
@@ -37,6 +39,7 @@ _SHOWN_REASONS = 10
             group_name="leads",
             owners=["team:data-engineering"],
             kinds={"deltalake", "csv"},
+            metadata={"simulated": _SIMULATED} if _SIMULATED else None,
         )
         for table, description in _DESCRIPTIONS.items()
     ],

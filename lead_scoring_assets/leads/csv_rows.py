@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from lead_scoring_assets.errors import SettingsError
 from lead_scoring_assets.leads.blocks import (
     LINE,
     MAXIMUM_CELL_CHARACTERS,
@@ -40,11 +39,6 @@ def csv_blocks(
     chunks: Iterator[bytes], wanted: Wanted, source: Source, told: Told, block_bytes: int, *, is_quick: bool = True
 ) -> Iterator[Block]:
     """Rows of UTF-8 chunks (whatever the file's own encoding). `is_quick` False: every line is looked at by itself."""
-    if source.delimiter in '"\r\n\0':
-        raise SettingsError(
-            f"sources.{wanted.entity}.delimiter is {source.delimiter!r}, which cannot stand between cells. "
-            "Use a comma, a semicolon, a tab or a bar."
-        )
     lines_of = LineSource(chunks, block_bytes, told)
     found = _find_header(lines_of, source)
     if found is None:

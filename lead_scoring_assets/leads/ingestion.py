@@ -101,7 +101,7 @@ def bring_in(installation: Installation, period: Period) -> BroughtIn:
 
     Raises:
         LeadScoringError: an earlier period has files that were not ingested, or have changed since.
-        LakehouseError: the tables were written under other settings.
+        LakehouseError: a column has another kind now than when the tables were written.
         SourceError, SettingsError: as `ingest`.
     """
     landing, lakehouse = Landing.of(installation.home), installation.lakehouse
@@ -131,12 +131,15 @@ def _earlier(installation: Installation, period: Period) -> "dict[Entity, pads.D
         if not installation.lakehouse.exists(RAW_TABLES[entity]):
             found[entity] = pads.dataset(schema.empty_table())
             continue
-        found[entity] = installation.lakehouse.scan(RAW_TABLES[entity], periods=keys)
-        if sorted(found[entity].schema.names) != sorted(schema.names):
+        # As the settings are now: a column that is new is NULL in what came before, one that is gone is not compared.
+        written = installation.lakehouse.scan(RAW_TABLES[entity], periods=keys)
+        try:
+            found[entity] = written.replace_schema(schema)
+        except pa.ArrowTypeError as problem:
             raise LakehouseError(
-                f"{RAW_TABLES[entity]} has the columns {found[entity].schema.names}, the settings ask for {schema.names}. "
-                "Start a new home folder for other columns, or take them back in lead_scoring.yaml."
-            )
+                f"{RAW_TABLES[entity]} was written with columns of another kind than lead_scoring.yaml gives them now "
+                f"({problem}). Give the column back its kind, or another name, or start a new home folder."
+            ) from problem
     return found
 
 

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 
 from lead_scoring_assets.contracts.columns import Registry
-from lead_scoring_assets.features.plan import quoted
 from lead_scoring_assets.labels.maturity import first_rows, labels_known_at, matured_cohort
+from lead_scoring_assets.lakehouse.names import quoted
 from lead_scoring_assets.lakehouse.query import query
 from lead_scoring_assets.periods import Period, months_before
 

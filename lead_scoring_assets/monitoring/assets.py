@@ -106,7 +106,8 @@ def drift_report(
         registry = installation.settings.registry
         render_drift_report(
             file,
-            f"Drift of the leads of {period.key} against champion v{champion.version}",
+            f"Drift of the leads of {period.key} against champion v{champion.version}"
+            f"{installation.settings.simulated_mark}",
             drifts,
             _trained_on(installation, champion),
             _of(lead_features, period.key),

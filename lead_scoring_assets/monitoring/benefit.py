@@ -45,6 +45,7 @@ class Benefit:
     first_champion: Deployment
     brier_if_kept: Metric
     mean_score_if_kept: Metric
+    simulated_part: str
 
 
 def measure_benefit(installation: Installation, called_share: float = CALLED_SHARE) -> Benefit:
@@ -101,6 +102,7 @@ def measure_benefit(installation: Installation, called_share: float = CALLED_SHA
         first_champion=first,
         brier_if_kept=if_kept["brier"],
         mean_score_if_kept=if_kept["mean_score"],
+        simulated_part=installation.settings.simulated_part,
     )
 
 
@@ -127,8 +129,8 @@ def describe(benefit: Benefit) -> str:
             f"Brier score {_plain(benefit.brier)}; had the first champion been kept, {_plain(benefit.brier_if_kept)}.",
             (
                 f"Intervals: {CONFIDENCE:.0%}. Scores: those given when the lead arrived, by the champion of that day. "
-                "Leads and outcomes are real; when an outcome became known is simulated."
-            ),
+                f"{benefit.simulated_part}"
+            ).rstrip(),
         ]
     )
 

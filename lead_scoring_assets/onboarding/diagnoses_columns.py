@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lead_scoring_assets.contracts.columns import Column, Entity
-from lead_scoring_assets.features.plan import quoted
+from lead_scoring_assets.lakehouse.names import quoted
 from lead_scoring_assets.onboarding.diagnosis import Diagnosis, insufficient, or_well
 from lead_scoring_assets.onboarding.evidence import Evidence
 

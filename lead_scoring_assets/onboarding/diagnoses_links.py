@@ -1,7 +1,7 @@
 """How the tables fit each other: unknown leads, outcomes before their lead, what is taken back, leads that are the same."""
 
 from lead_scoring_assets.contracts.columns import Entity
-from lead_scoring_assets.features.plan import quoted
+from lead_scoring_assets.lakehouse.names import quoted
 from lead_scoring_assets.onboarding.diagnosis import Diagnosis, or_well
 from lead_scoring_assets.onboarding.evidence import Evidence
 

@@ -12,6 +12,7 @@ import duckdb
 from lead_scoring_assets.contracts.columns import LEAD_KEYS, OUTCOME_COLUMNS
 from lead_scoring_assets.errors import SourceError
 from lead_scoring_assets.homes import new_home
+from lead_scoring_assets.lakehouse.names import quoted
 from lead_scoring_assets.onboarding.inspect_files import (
     ColumnLook,
     copy_as_utf8,
@@ -19,7 +20,6 @@ from lead_scoring_assets.onboarding.inspect_files import (
     looking_at,
     moments_sql,
     number_sql,
-    quoted,
     trimmed,
 )
 from lead_scoring_assets.onboarding.roles import Roles, find_roles, suspects

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lead_scoring_assets.contracts.columns import ENTITIES, EVENT_TIMES, IDENTIFIERS, RAW_TABLES, Column, Entity
-from lead_scoring_assets.features.plan import quoted
+from lead_scoring_assets.lakehouse.names import quoted
 from lead_scoring_assets.lakehouse.parquet_view import register
 from lead_scoring_assets.leads.versions import latest_known
 from lead_scoring_assets.settings import Settings

@@ -18,6 +18,7 @@ from typing import IO, Literal, cast
 import duckdb
 
 from lead_scoring_assets.errors import SourceError
+from lead_scoring_assets.lakehouse.names import quoted
 from lead_scoring_assets.onboarding.times import TimeFormat, find_format, moment_sql
 from lead_scoring_assets.onboarding.words import MISSING_WORDS
 
@@ -130,11 +131,6 @@ def looking_at(paths: Sequence[Path]) -> Iterator[tuple[duckdb.DuckDBPyConnectio
 def literal(text: str) -> str:
     """A text as SQL takes it."""
     return "'" + text.replace("'", "''") + "'"
-
-
-def quoted(name: str) -> str:
-    """A name as SQL takes it, whatever it holds."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def trimmed(name: str) -> str:

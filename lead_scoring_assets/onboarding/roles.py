@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import duckdb
 
 from lead_scoring_assets.errors import SourceError
-from lead_scoring_assets.onboarding.inspect_files import ColumnLook, Export, literal, moments_sql, quoted, trimmed
+from lead_scoring_assets.lakehouse.names import quoted
+from lead_scoring_assets.onboarding.inspect_files import ColumnLook, Export, literal, moments_sql, trimmed
 from lead_scoring_assets.onboarding.words import (
     CLOSED_NAMES,
     CREATED_NAMES,

@@ -3,8 +3,8 @@
 from typing import Any
 
 from lead_scoring_assets.errors import LeadScoringError
-from lead_scoring_assets.features.plan import quoted
 from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.lakehouse.names import quoted
 from lead_scoring_assets.lakehouse.query import query
 
 _FEATURES_SHOWN = 4

@@ -272,6 +272,10 @@ def test_a_date_alone_is_the_first_instant_of_its_day() -> None:
         ("12/31/2023 06:45 PM", "%m/%d/%Y %I:%M %p", "UTC", "2023-12-31T18:45"),
         ("31.12.2023", "%d.%m.%Y", "Asia/Dubai", "2023-12-30T20:00"),
         ("31.12.2023 10:00 +0400", "%d.%m.%Y %H:%M %z", "Europe/Berlin", "2023-12-31T06:00"),
+        # Times that a file knows as times (Parquet) come in ISO 8601, whatever the format of the others.
+        ("2023-12-31T18:45:00Z", "%d/%m/%Y %H:%M", "Asia/Dubai", "2023-12-31T18:45"),
+        ("2023-12-31 18:45:00", "%d/%m/%Y %H:%M", "Asia/Dubai", "2023-12-31T14:45"),
+        ("2023-12-31", "%d.%m.%Y %z", "UTC", "2023-12-31T00:00"),
     ],
 )
 def test_a_time_format_is_used_when_given(text: str, form: str, zone: str, expected: str) -> None:
@@ -279,12 +283,15 @@ def test_a_time_format_is_used_when_given(text: str, form: str, zone: str, expec
 
 
 def test_what_does_not_fit_the_time_format_is_told_with_an_example() -> None:
-    for text in ("2023-12-31", "13/31/2023 10:00", "31/12/2023", "now", "31/12/2023 10:00 ?"):
+    for text in ("2023-31-12", "13/31/2023 10:00", "31/12/2023", "now", "31/12/2023 10:00 ?"):
         assert reason("timestamp", text, form="%d/%m/%Y %H:%M") == (
             f"x: expected a time such as 31/12/2024 18:45, found {text!r}"
         )
-    skipped = reason("timestamp", "31/03/2024 02:30", "Europe/Berlin", "%d/%m/%Y %H:%M")
-    assert "expected a time that exists in Europe/Berlin" in skipped
+    for text in ("31/03/2024 02:30", "2024-03-31 02:30"):
+        skipped = reason("timestamp", text, "Europe/Berlin", "%d/%m/%Y %H:%M")
+        assert "expected a time that exists in Europe/Berlin" in skipped
+    # A format that begins like ISO 8601 is not helped out by it: day and month would be told apart by luck.
+    assert reason("timestamp", "2024-05-31", form="%Y-%d-%m").startswith("x: expected a time such as 2024-31-12")
 
 
 @pytest.mark.parametrize(("zone", "form"), [("UTC", "%Q"), ("UTC", "%H:%M"), ("Mars/Olympus", None), ("UTC", "day")])

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import deltalake
+import pyarrow as pa
 import pytest
 
 from lead_scoring_assets.installation import Installation
@@ -76,13 +77,17 @@ def test_every_spoiled_table_stops_the_gate_and_is_named(home: Path, run_verb: R
 def test_a_blocking_check_fails_the_main_job_and_keeps_what_comes_after_from_running(
     home: Path, run_verb: RunVerb
 ) -> None:
-    """The verb that `.ci/run` stands on. August was spoiled after it was checked; September must not build on it."""
-    spoil(home, "raw_leads", "FROM rows UNION ALL FROM rows", "2008-08")
-    before = Installation(Home(home)).lakehouse.version("lead_features")
+    """The verb that `.ci/run` stands on. August was spoiled after it was checked: it holds labels that are September's."""
+    lakehouse = Installation(Home(home)).lakehouse
+    later = lakehouse.read("ground_truth_labels", periods=[PERIOD])
+    august = lakehouse.read("ground_truth_labels", periods=["2008-08"])
+    stolen = later.set_column(0, "period", pa.array(["2008-08"] * later.num_rows))
+    lakehouse.replace_periods("ground_truth_labels", ["2008-08"], pa.concat_tables([august, stolen]))
+    before = lakehouse.version("training_set")
     done = run_verb(home, "materialize", "--from", PERIOD, "--through", PERIOD, "--again", check=False)
     assert done.returncode == 1, done.stderr
-    assert "stop: check raw_leads:lead_versions_whole failed" in done.stderr
-    assert Installation(Home(home)).lakehouse.version("lead_features") == before
+    assert "stop: check ground_truth_labels:one_label_per_lead failed" in done.stderr
+    assert lakehouse.version("training_set") == before
 
 
 def test_a_step_that_fails_fails_the_main_job_in_one_sentence(home: Path, run_verb: RunVerb) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from lead_scoring_assets.contracts.findings import Finding
 from lead_scoring_assets.errors import LakehouseError, LeadScoringError
+from lead_scoring_assets.lakehouse.query import query
 from lead_scoring_assets.leads import quality
 from lead_scoring_tests.leads import bringing_in
 from lead_scoring_tests.leads.bringing_in import KEYS, bring, contents, land, make, open_home
@@ -191,12 +192,33 @@ def test_a_damaged_memory_of_checksums_is_passed_over(tmp_path: Path) -> None:
         bring(home, KEYS[2])
 
 
-def test_other_columns_than_those_stored_are_named(tmp_path: Path) -> None:
+def test_a_column_that_is_new_in_the_settings_begins_where_it_begins(tmp_path: Path) -> None:
+    """Nothing has to start again: what came before lacks the column, and says something new when it comes with it."""
     home = make(tmp_path / "home")
     bring(home, KEYS[0])
     settings = home / "lead_scoring.yaml"
-    settings.write_text(
-        settings.read_text().replace("activities:", "  colour: {kind: text, role: context, why: w}\nactivities:")
+    added = "  colour: {kind: text, role: context, required: false, why: w}\nactivities:"
+    settings.write_text(settings.read_text().replace("activities:", added))
+    again = [f"{KEYS[0]}-{i},{KEYS[0]}-0{1 + i % 9}T08:00:00+04:00,{20 + i},{'red' if i else ''}" for i in range(3)]
+    land(home, "leads", KEYS[1], "b.csv", "lead_id,created_at,age,colour", again)
+    bring(home, KEYS[1])
+    assert_whole(home)
+    ids = [f"{KEYS[0]}-{i}" for i in range(3)]
+    rows = query(
+        "SELECT lead_id, colour FROM leads WHERE lead_id IN ($1, $2, $3) QUALIFY row_number() OVER "
+        "(PARTITION BY lead_id ORDER BY version DESC) = 1 ORDER BY 1",
+        {"leads": open_home(home).lakehouse.scan("raw_leads")},
+        ids,
     )
-    with pytest.raises(LakehouseError, match=r"raw_leads has the columns .* the settings ask for .*colour"):
+    # The first one said nothing new.
+    assert rows["colour"].to_pylist() == [None, "red", "red"]
+
+
+def test_a_column_that_is_of_another_kind_now_is_refused_by_name(tmp_path: Path) -> None:
+    home = make(tmp_path / "home")
+    bring(home, KEYS[0])
+    settings = home / "lead_scoring.yaml"
+    text = settings.read_text()
+    settings.write_text(text.replace("age: {kind: integer, role: feature,", "age: {kind: number, role: feature,"))
+    with pytest.raises(LakehouseError, match=r"raw_leads.*age"):
         bring(home, KEYS[1])

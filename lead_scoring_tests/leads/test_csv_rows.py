@@ -8,7 +8,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lead_scoring_assets.errors import SettingsError
 from lead_scoring_assets.leads import byte_streams, lines
 from lead_scoring_assets.leads.blocks import LINE, Told
 from lead_scoring_assets.leads.csv_rows import csv_blocks
@@ -343,12 +342,6 @@ def test_the_delimiter_is_what_the_source_says(read: Read, delimiter: str, name:
     assert file.rows == [["1", "42", f"a{delimiter}b"], ["2", '4"3', "y"]]
     wrong = read(GOOD, source=Source(delimiter=delimiter))
     assert f"expected {name}s between the columns, found a comma; export with {name}s" in str(wrong.file.problem)
-
-
-@pytest.mark.parametrize("delimiter", ['"', "\n", "\r", "\0"])
-def test_a_delimiter_that_can_be_none_is_refused(read: Read, delimiter: str) -> None:
-    with pytest.raises(SettingsError, match=r"sources\.leads\.delimiter is .*cannot stand between cells"):
-        read(GOOD, source=Source(delimiter=delimiter))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252", "cp1256"])
