@@ -5,13 +5,14 @@ PORT ?= 3000
 BIN := .venv/bin
 UV := uv==0.13.8
 
-.PHONY: help run test check format setup history benchmark clean
+.PHONY: help run test check format setup spark history benchmark clean
 
 help:
 	@echo "make run        set up, prepare the data, materialise the history, open the Dagster UI (PORT=3000)"
 	@echo "make test       run the tests"
 	@echo "make check      lint, types, import rules"
 	@echo "make history    prepare the data and materialise the history, without the UI; fails when a check fails"
+	@echo "make spark      the environment from which features are sent to Spark, in .venv-spark"
 	@echo "make format     format the code"
 	@echo "make benchmark  print the table of benchmarks/"
 	@echo "make clean      remove everything that running made (data/, .venv)"
@@ -23,7 +24,7 @@ history: setup
 	@$(BIN)/lead-scoring prepare
 	@$(BIN)/lead-scoring materialize
 
-test: setup
+test: setup spark
 	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: setup
@@ -40,7 +41,7 @@ benchmark: setup
 	@$(BIN)/python benchmarks/spine.py
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-spark .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find data -mindepth 1 ! -name README.md -delete
 
 setup: .venv/.ready
@@ -54,4 +55,11 @@ setup: .venv/.ready
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(UV)"
 	@$(BIN)/python -m uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+spark: .venv-spark/.ready
+
+.venv-spark/.ready: requirements-spark.lock .venv/.ready
+	@$(BIN)/python -m venv --without-pip .venv-spark
+	@$(BIN)/python -m uv pip sync --quiet --python .venv-spark/bin/python --require-hashes requirements-spark.lock
 	@touch $@

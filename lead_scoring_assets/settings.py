@@ -182,9 +182,10 @@ class Activities(_Section):
 
 
 class Compute(_Section):
-    """Which engine computes the features of a partition."""
+    """Which engine computes the features of a partition. Spark is reached from an environment of its own."""
 
     engine: Literal["duckdb", "spark"] = "duckdb"
+    spark_python: Path | None = None  # None: .venv-spark beside the package, which `make spark` makes
     spark_remote: str = Field("sc://127.0.0.1:50051", pattern=r"^sc://\S+$")
 
 

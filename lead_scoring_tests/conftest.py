@@ -13,10 +13,6 @@ from hypothesis import HealthCheck, settings
 
 from lead_scoring_assets.leads.bank import fetch_bank_file, read_bank_leads
 
-# pyspark takes a process without a main file, as pytest-xdist's workers are, for its own doctests, and ends it.
-if not hasattr(sys.modules["__main__"], "__file__"):
-    sys.modules["__main__"].__file__ = __file__
-
 # No test asserts a time: a busy machine is not a fault.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")

@@ -1,6 +1,5 @@
 """Dagster shell of the features."""
 
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pyarrow as pa
 from lead_scoring_assets.errors import LeadScoringError
 from lead_scoring_assets.features.inputs import PeriodsRead, periods_read
 from lead_scoring_assets.features.plan import build_features, compile_features, feature_schema
-from lead_scoring_assets.features.spark import Done, Input, Slice, SparkTask, clear, collect
+from lead_scoring_assets.features.spark import PACKAGE, Done, Input, Slice, SparkTask, clear, collect, interpreter
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.partitions import LOOKBACK, ONE_RUN, PERIODS, periods_of
 
@@ -53,7 +52,8 @@ def lead_features(
     folder = installation.home.data / "spark" / context.run_id
     try:
         task = _task(installation, reads, versions, folder)
-        computed = _by_spark(context, pipes_subprocess_client, task, feature_schema(settings.registry))
+        python = interpreter(settings.compute.spark_python)
+        computed = _by_spark(context, pipes_subprocess_client, python, task, feature_schema(settings.registry))
         return dg.MaterializeResult(value=pa.concat_tables(computed))
     finally:
         clear(folder)
@@ -83,9 +83,18 @@ def _task(
 
 
 def _by_spark(
-    context: dg.AssetExecutionContext, pipes: dg.PipesSubprocessClient, task: SparkTask, schema: pa.Schema
+    context: dg.AssetExecutionContext,
+    pipes: dg.PipesSubprocessClient,
+    python: Path,
+    task: SparkTask,
+    schema: pa.Schema,
 ) -> Iterator[pa.Table]:
-    ended = pipes.run(command=[sys.executable, "-m", _JOB], context=context, extras=task.model_dump(mode="json"))
+    ended = pipes.run(
+        command=[str(python), "-m", _JOB],
+        context=context,
+        extras=task.model_dump(mode="json"),
+        env={"PYTHONPATH": str(PACKAGE.parent)},
+    )
     finished = []
     for told in ended.get_custom_messages():
         if "problem" in told:

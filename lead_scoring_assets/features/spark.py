@@ -20,6 +20,7 @@ from lead_scoring_assets.errors import LeadScoringError
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+PACKAGE = Path(__file__).resolve().parents[1]
 _PATIENCE_S = 10.0
 _CONFIGURATION = {
     "spark.sql.session.timeZone": "UTC",
@@ -69,6 +70,24 @@ class Done(BaseModel):
     spark_version: str
 
 
+def interpreter(named: Path | None) -> Path:
+    """The Python with Spark's client: the one that the settings name, else the one that `make spark` made.
+
+    An environment of its own, because MLflow asks any pyspark that it finds for a session, and pyspark ends processes
+    that it takes for its own tests.
+
+    Raises:
+        LeadScoringError: it is not there.
+    """
+    python = named or PACKAGE.parent / ".venv-spark" / "bin" / "python"
+    if not python.is_file():
+        raise LeadScoringError(
+            f"features are to be computed by Spark: expected a Python with its client at {python}, found none. Run "
+            f"`make spark`, or name one in compute.spark_python, {_ANSWER_INSTEAD}."
+        )
+    return python
+
+
 def run(task: SparkTask) -> Iterator[Done]:
     """Do the task, and tell each period that is done.
 
@@ -101,14 +120,14 @@ def connect(remote: str) -> "SparkSession":
     # pyspark waits ten minutes for a server that is not there; its parameters may hold a token, which nobody should read.
     place = remote.split(";")[0].rstrip("/")
     try:
-        import grpc  # type: ignore[import-untyped]
+        import grpc
         from pyspark.errors import PySparkException
         from pyspark.sql import SparkSession
         from pyspark.sql.connect.client import DefaultChannelBuilder
     except ImportError as problem:
         raise LeadScoringError(
-            f"features are to be computed by Spark at {place}, but its client cannot be imported ({problem}): install "
-            f"the extra `lead-scoring[spark]`, {_ANSWER_INSTEAD}."
+            f"features are to be computed by Spark at {place}, but its client cannot be imported ({problem}): make an "
+            f"environment that has it (`make spark`), {_ANSWER_INSTEAD}."
         ) from problem
     try:
         channel = DefaultChannelBuilder(remote).toChannel()

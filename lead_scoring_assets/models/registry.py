@@ -48,8 +48,7 @@ class ModelRegistry:
     def client(self) -> "MlflowClient":
         from mlflow import MlflowClient
 
-        # Both named: else MLflow asks an installed pyspark for a session, which costs seconds, or ends the process.
-        return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+        return MlflowClient(tracking_uri=self.tracking_uri)
 
     def prepare(self) -> None:
         """Create the store, the experiment and the registered model, once, before several processes need them."""

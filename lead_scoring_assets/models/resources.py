@@ -15,14 +15,11 @@ from lead_scoring_assets.models.registry import ModelRegistry
 )
 def mlflow_tracking(context: dg.InitResourceContext) -> Iterator[Any]:
     """One MLflow run for this Dagster run, in the installation's store, tagged with the Dagster run id."""
-    import mlflow
     from dagster_mlflow import mlflow_tracking as original
 
     installation: Installation = context.resources.installation
     registry = ModelRegistry(installation.home)
     registry.prepare()
-    # Left unsaid, MLflow asks an installed pyspark for it, and that ends a process that has no main file.
-    mlflow.set_registry_uri(registry.tracking_uri)
     yield from original.resource_fn(
         context.replace_config({"experiment_name": registry.name, "mlflow_tracking_uri": registry.tracking_uri})
     )

@@ -17,7 +17,7 @@ import pytest
 from lead_scoring_assets.contracts.columns import Column, Registry
 from lead_scoring_assets.errors import LeadScoringError
 from lead_scoring_assets.features.plan import build_features, compile_features, feature_schema
-from lead_scoring_assets.features.spark import Input, Slice, SparkTask, clear, collect, connect, run
+from lead_scoring_assets.features.spark import Input, Slice, SparkTask, clear, collect, connect, interpreter, run
 from lead_scoring_assets.lakehouse.content_hash import content_hash
 from lead_scoring_assets.lakehouse.tables import Lakehouse
 from lead_scoring_tests.features.worlds import (
@@ -121,6 +121,7 @@ def crowded_world(seed: int, leads: int = 60, activities: int = 800) -> tuple[li
 
 
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.usefixtures("spark_client")
 def test_spark_and_duckdb_give_the_same_bits(seed: int, tmp_path: Path, spark_remote: str) -> None:
     leads, activities = crowded_world(seed)
     raw, acts = leads_table(leads), activities_table(activities)
@@ -138,6 +139,7 @@ def test_spark_and_duckdb_give_the_same_bits(seed: int, tmp_path: Path, spark_re
         assert len(set(by_duckdb[name].to_pylist())) > 1, name
 
 
+@pytest.mark.usefixtures("spark_client")
 def test_odd_names_and_texts_mean_the_same_to_both(tmp_path: Path, spark_remote: str) -> None:
     numbers = dict.fromkeys(ODD_NAMES, SIZE)
     texts = {
@@ -174,6 +176,7 @@ def test_odd_names_and_texts_mean_the_same_to_both(tmp_path: Path, spark_remote:
 
 
 @pytest.mark.parametrize("registry", [REGISTRY, Registry({"size": SIZE})], ids=["activities", "none"])
+@pytest.mark.usefixtures("spark_client")
 def test_empty_periods_are_empty_in_spark(registry: Registry, tmp_path: Path, spark_remote: str) -> None:
     raw, acts = leads_table([lead(known_at=KNOWN + 60 * DAY)]), ACTIVITIES.empty_table()
     found = spark_features(tmp_path, spark_remote, registry, raw, acts, ("2024-06",))
@@ -187,6 +190,7 @@ def test_empty_periods_are_empty_in_spark(registry: Registry, tmp_path: Path, sp
 @pytest.mark.parametrize(
     "remote", ["sc://127.0.0.1:{closed}", "sc://127.0.0.1:{mute}", "sc://127.0.0.1:{closed}/;token=secret"]
 )
+@pytest.mark.usefixtures("spark_client")
 def test_a_server_that_is_not_there_is_named_with_the_remedy(remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lead_scoring_assets.features.spark._PATIENCE_S", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as mute, socket.create_server(("127.0.0.1", 0)) as closed:
@@ -197,9 +201,17 @@ def test_a_server_that_is_not_there_is_named_with_the_remedy(remote: str, monkey
     assert "secret" not in str(told.value)
 
 
+@pytest.mark.usefixtures("spark_client")
 def test_an_address_that_is_none_is_named() -> None:
     with pytest.raises(LeadScoringError, match=r"nowhere:0:1.*sc://127\.0\.0\.1:50051.*engine: duckdb"):
         connect("sc://nowhere:0:1")
+
+
+def test_without_the_client_it_is_said_how_to_get_it(tmp_path: Path) -> None:
+    with pytest.raises(LeadScoringError, match=r"its client cannot be imported.*make spark.*engine: duckdb"):
+        connect("sc://127.0.0.1:50051")
+    with pytest.raises(LeadScoringError, match=r"expected a Python with its client at .*gone.*make spark"):
+        interpreter(tmp_path / "gone")
 
 
 def test_rows_that_a_cluster_left_elsewhere_are_missed(tmp_path: Path) -> None:
@@ -207,6 +219,7 @@ def test_rows_that_a_cluster_left_elsewhere_are_missed(tmp_path: Path) -> None:
         collect(Slice(period="2024-06", reads={}, folder=str(tmp_path / "elsewhere")), feature_schema(REGISTRY), 7)
 
 
+@pytest.mark.usefixtures("spark_client")
 def test_what_spark_cannot_read_is_told_in_words(tmp_path: Path, spark_remote: str) -> None:
     given = {"raw_leads": Input(path=str(tmp_path / "not there"), version=0)}
     work = (Slice(period="2024-06", reads={"raw_leads": ("2024-06",)}, folder=str(tmp_path / "out")),)
