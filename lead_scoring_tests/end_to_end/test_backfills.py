@@ -66,7 +66,13 @@ class Dagster:
         told = self.ask(
             "mutation($asked: LaunchBackfillParams!) {launchPartitionBackfill(backfillParams: $asked) "
             "{__typename ... on LaunchBackfillSuccess {backfillId} ... on PythonError {message}}}",
-            asked={"assetSelection": [{"path": [name]} for name in assets], "partitionNames": periods},
+            # For each asset: a bare list of periods is one of the roots', and draws in every later period below them.
+            asked={
+                "partitionsByAssets": [
+                    {"assetKey": {"path": [name]}, "partitions": {"range": {"start": periods[0], "end": periods[-1]}}}
+                    for name in assets
+                ]
+            },
         )["launchPartitionBackfill"]
         assert told["__typename"] == "LaunchBackfillSuccess", told
         return str(told["backfillId"])
@@ -117,9 +123,14 @@ class Dagster:
 
 @pytest.fixture
 def home(short_home: Path, tmp_path: Path) -> Path:
-    """A copy with its own records. Model files keep their place: the registry knows them by their full path."""
+    """A copy with its own records, in which nothing is to come that sensors would take up. Model files keep their
+    place: the registry knows them by their full path."""
     copy = tmp_path / "backfilled"
     shutil.copytree(short_home, copy)
+    for period in (copy / "data" / "landing").glob("*/*"):
+        if period.name not in EVERYTHING:
+            shutil.rmtree(period)
+    (copy / "data" / "clock.json").write_text('{"now": "2008-10-01T00:00:00+00:00"}')
     configuration = (copy / "dagster.yaml").read_text(encoding="utf-8")
     (copy / "dagster.yaml").write_text(
         re.sub(r"poll_interval_seconds: \d+", "poll_interval_seconds: 5", configuration), encoding="utf-8"
