@@ -128,10 +128,15 @@ def finished_periods(definitions: dg.Definitions, instance: dg.DagsterInstance, 
     return set.intersection(*done) if done else set()
 
 
-def close_abandoned_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Mark as failed what an earlier process of this machine was running when it was killed; the run ids."""
-    started = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
-    abandoned = [run for run in started if _PID_TAG in run.tags and not _is_alive(int(run.tags[_PID_TAG]))]
+def close_abandoned_runs(instance: dg.DagsterInstance, *, no_daemon: bool = False) -> list[str]:
+    """Mark as failed what an earlier process of this machine was running when it was killed; the run ids.
+
+    `no_daemon`: the caller knows that no daemon works in this home, so that runs which one had launched are over too.
+    Dagster's own monitoring does not find out: their code server is gone, and with it whoever could be asked.
+    """
+    unfinished = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+    runs = instance.get_runs(dg.RunsFilter(statuses=unfinished))
+    abandoned = [run for run in runs if (not _is_alive(int(run.tags[_PID_TAG])) if _PID_TAG in run.tags else no_daemon)]
     for run in abandoned:
         instance.report_run_failed(run, message="The process that ran it was killed.")
     return [run.run_id for run in abandoned]

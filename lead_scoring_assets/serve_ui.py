@@ -1,6 +1,7 @@
 """Opening the product: the Dagster UI with its daemon, and the reports, on loopback only, until Ctrl-C."""
 
 import contextlib
+import fcntl
 import http.server
 import os
 import signal
@@ -11,6 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -71,6 +73,42 @@ def serve(installation: Installation, port: int, console: Console) -> int:
     pages = installation.settings.pages
     refuse_taken_port(port, "the Dagster UI", f"choose another: `make run PORT={port + 1}`")
     refuse_taken_port(pages.port, "the reports", "set `pages: {port: …}` in lead_scoring.yaml")
+    with _alone(installation):
+        return _serve(installation, port, console)
+
+
+@contextlib.contextmanager
+def _alone(installation: Installation) -> Iterator[None]:
+    """Hold the home while a daemon works in it; two would launch everything twice. Released when this process ends.
+
+    Raises:
+        LeadScoringError: another process holds it.
+    """
+    path = installation.home.data / "locks" / "daemon.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LeadScoringError(
+                f"another `lead-scoring start` works in {installation.home.root}: expected none, because two daemons would "
+                "launch everything twice. End that one first, or use its UI."
+            ) from None
+        yield
+
+
+def _close_abandoned_runs(console: Console) -> None:
+    """What was running when the machine or the product was killed would keep the queue waiting for ever."""
+    from lead_scoring_assets import jobs
+
+    with jobs.open_instance() as instance:
+        for run_id in jobs.close_abandoned_runs(instance, no_daemon=True):
+            console.print(f"run {run_id} had been killed: it is marked as failed; launch it again in the UI")
+
+
+def _serve(installation: Installation, port: int, console: Console) -> int:
+    pages = installation.settings.pages
+    _close_abandoned_runs(console)
     reports = serve_reports(installation.home.reports, pages.port)
     log = installation.home.data / "logs" / "dagster.log"
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
 """Backfills as the UI asks for them: a range of periods twice gives the same content, and so does one that was killed."""
 
+import contextlib
 import json
 import os
-import re
 import shutil
 import signal
 import socket
@@ -30,23 +30,20 @@ _PATIENCE_SECONDS = 240
 _PASSING = {"run_id", "bundle", "actor", "version", "candidate_version", "champion_version", "model_version"}
 
 
-class Dagster:
-    """The webserver and the daemon of a home, as `dagster dev` starts them, in a process group of their own."""
+class Product:
+    """`lead-scoring start` in a home: the webserver, the daemon, and the runs that they launch."""
 
     def __init__(self, home: Path, mirror: Path) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
+        verb = str(Path(sys.executable).with_name("lead-scoring"))
         self._process = subprocess.Popen(
-            [
-                *(str(Path(sys.executable).with_name("dagster")), "dev", "-w", "workspace.yaml"),
-                *("--host", "127.0.0.1", "--port", str(self.port)),
-            ],
+            [verb, "start", "--port", str(self.port)],
             cwd=home,
             env=environment(home, mirror),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,
         )
         self.wait_for(self._answers, "the UI")
 
@@ -107,10 +104,18 @@ class Dagster:
             time.sleep(0.5)
         raise AssertionError(f"{what} did not come within {_PATIENCE_SECONDS} seconds")
 
-    def end(self, how: signal.Signals) -> None:
-        """SIGKILL takes the webserver, the daemon, the code server and the run that it works on, at once."""
+    def kill(self) -> None:
+        """SIGKILL for all of it at once: the verb, the webserver, the daemon, the code server and the run it works on."""
+        family = _family(self._process.pid)
+        assert len(family) >= 4, "the daemon and its run must be among them"
+        for pid in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait(timeout=60)
+
+    def end(self) -> None:
         if self._process.poll() is None:
-            os.killpg(self._process.pid, how)
+            self._process.send_signal(signal.SIGTERM)
         self._process.wait(timeout=60)
 
     def _answers(self) -> bool:
@@ -131,47 +136,47 @@ def home(short_home: Path, tmp_path: Path) -> Path:
         if period.name not in EVERYTHING:
             shutil.rmtree(period)
     (copy / "data" / "clock.json").write_text('{"now": "2008-10-01T00:00:00+00:00"}')
-    configuration = (copy / "dagster.yaml").read_text(encoding="utf-8")
-    (copy / "dagster.yaml").write_text(
-        re.sub(r"poll_interval_seconds: \d+", "poll_interval_seconds: 5", configuration), encoding="utf-8"
-    )
+    settings = copy / "lead_scoring.yaml"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        settings.write_text(settings.read_text().replace("port: 3070", f"port: {probe.getsockname()[1]}"))
     return copy
 
 
 @pytest.fixture
-def start(home: Path, bank_mirror: Path) -> Iterator[Callable[[], Dagster]]:
-    started: list[Dagster] = []
+def start(home: Path, bank_mirror: Path) -> Iterator[Callable[[], Product]]:
+    started: list[Product] = []
 
-    def begin() -> Dagster:
-        started.append(Dagster(home, bank_mirror))
+    def begin() -> Product:
+        started.append(Product(home, bank_mirror))
         return started[-1]
 
     yield begin
-    for dagster in started:
-        dagster.end(signal.SIGTERM)
+    for product in started:
+        product.end()
 
 
 def test_a_range_backfilled_twice_or_killed_and_resumed_has_the_same_content(
-    home: Path, start: Callable[[], Dagster]
+    home: Path, start: Callable[[], Product]
 ) -> None:
     before = contents(home)
-    dagster = start()
-    everything = dagster.assets()
+    product = start()
+    everything = product.assets()
     assert {"raw_leads", "raw_activities", "raw_outcomes", "lead_features", "promotion_decision"} <= set(everything)
-    dagster.succeed(["lead_features"], MONTHS)
+    product.succeed(["lead_features"], MONTHS)
     assert contents(home) == before
-    dagster.succeed(everything, EVERYTHING)
+    product.succeed(everything, EVERYTHING)
     assert contents(home) == before
 
-    killed = dagster.backfill(everything, EVERYTHING)
-    dagster.wait_for(lambda: "STARTED" in dagster.runs_of(killed), "the run")
+    killed = product.backfill(everything, EVERYTHING)
+    product.wait_for(lambda: "STARTED" in product.runs_of(killed), "the run")
     version = Installation(Home(home)).lakehouse.version("raw_leads")
-    dagster.wait_for(lambda: Installation(Home(home)).lakehouse.version("raw_leads") > version, "its first write")
-    dagster.end(signal.SIGKILL)
+    product.wait_for(lambda: Installation(Home(home)).lakehouse.version("raw_leads") > version, "its first write")
+    product.kill()
 
-    dagster = start()
-    dagster.wait_for(lambda: "STARTED" not in dagster.runs_of(killed), "the killed run to be noticed")
-    dagster.succeed(everything, EVERYTHING)
+    product = start()
+    assert "STARTED" not in product.runs_of(killed)
+    product.succeed(everything, EVERYTHING)
     assert contents(home) == before
 
 
@@ -190,3 +195,9 @@ def contents(home: Path) -> dict[str, str]:
 
 def _ended(status: str) -> str | None:
     return status if status.startswith(("COMPLETED", "FAILED", "CANCELED")) else None
+
+
+def _family(pid: int) -> list[int]:
+    """A process and everything below it."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(member for child in children for member in _family(int(child)))]
