@@ -162,7 +162,8 @@ def _open_csv(path: Path, scratch: Path) -> _File:
         sample = head.read(_SNIFFED_CHARACTERS)
         head.detach()
     delimiter = _delimiter(sample)
-    header = next(csv.reader(io.StringIO(sample), delimiter=delimiter), [])
+    rows = csv.reader(lines := list(io.StringIO(sample, newline="")), delimiter=delimiter)
+    header = next(rows, [])
     if not sample.strip():
         raise SourceError(f"{path} is empty: expected a line with column names, and rows.")
     numbers = sum(bool(re.fullmatch(r"\s*[+-]?[\d.,:/-]*\d[\d.,:/-]*\s*", cell)) for cell in header)
@@ -174,6 +175,11 @@ def _open_csv(path: Path, scratch: Path) -> _File:
     options = (
         f"delim = {literal(delimiter)}, header = true, all_varchar = true, quote = '\"', escape = '\"', comment = ''"
     )
+    if any("\n" in cell or "\r" in cell for cell in header):
+        # DuckDB guesses the line ends from the first break it meets, which here stands inside a name.
+        last = lines[rows.line_num - 1]
+        ending = last.removeprefix(last.rstrip("\r\n")).replace("\r", r"\r").replace("\n", r"\n")
+        options += f", new_line = {literal(ending)}" if ending else ""
     if is_read_by_duckdb:
         more = ", encoding = 'latin-1'" if encoding == "cp1252" else ""
         call = f"read_csv({literal(_verbatim(path))}, {options}{more})"

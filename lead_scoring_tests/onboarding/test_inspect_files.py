@@ -34,6 +34,16 @@ def test_the_delimiter_is_found_even_where_cells_hold_others(tmp_path: Path, del
     assert list(look(path).columns) == ["id", "note"]
 
 
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("name", ["Deal\nvalue", "Deal\r\nvalue", "\nDeal"])
+def test_a_line_break_in_a_column_name_is_no_line_end(tmp_path: Path, name: str, ending: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(f'id,"{name}"{ending}1,a{ending}2,"b\nc"{ending}'.encode())
+    export = look(path)
+    assert (list(export.columns), export.rows) == (["id", name], 2)
+    assert export.columns[name].distinct == 2
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252", "cp1256"])
 def test_texts_are_read_in_the_encoding_in_which_they_were_written(tmp_path: Path, encoding: str) -> None:
     word = "عميل جديد من دبي" if encoding == "cp1256" else "Café “Zoë” 5 €" if encoding == "cp1252" else "دبي Café"
