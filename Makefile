@@ -25,7 +25,7 @@ history: setup
 	@$(BIN)/lead-scoring materialize
 
 test: setup spark
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: setup
 	@$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """Fixtures that several rooms share: the real bank file, fetched and read once per session."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -19,6 +20,17 @@ settings.load_profile("patient")
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 _BESIDE_THE_REPOSITORY = _REPOSITORY.parent / "shared" / "data"
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: the tests that run the whole product mostly wait for its daemon."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests go first, so that none of them is what the others' workers wait for at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")
@@ -96,12 +108,20 @@ def environment(home: Path, mirror: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def short_home(make_home: MakeHome, run_verb: RunVerb) -> Path:
+def short_home(make_home: MakeHome, run_verb: RunVerb, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first five months, materialised, with the first champion among them. Copy it before changing it."""
-    home = make_home("short")
-    run_verb(home, "prepare")
-    run_verb(home, "materialize", "--through", "2008-09")
-    return home
+    own = tmp_path_factory.getbasetemp()
+    note = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "short_home.txt"
+    # One for all workers: the first makes it, the others wait for it.
+    with note.open("a+") as made:
+        fcntl.flock(made, fcntl.LOCK_EX)
+        made.seek(0)
+        if not (found := made.read()):
+            home = make_home("short")
+            run_verb(home, "prepare")
+            run_verb(home, "materialize", "--through", "2008-09")
+            made.write(found := str(home))
+    return Path(found)
 
 
 @pytest.fixture(autouse=True)

@@ -330,6 +330,7 @@ def _export(connection: duckdb.DuckDBPyConnection, table: str, names: Sequence[s
 
 def _look(connection: duckdb.DuckDBPyConnection, table: str, name: str, rows: int) -> ColumnLook:
     v = trimmed(name)
+    texts = f"(SELECT {v} AS v FROM {table})"  # noqa: S608  # a step inside: the table may have a column `v` itself
     nothing = ", ".join(map(literal, MISSING_WORDS))
     filled, distinct, worded, whole, decimal, grouped, comma, codes, formulas, longest = (
         int(value or 0)
@@ -340,7 +341,7 @@ def _look(connection: duckdb.DuckDBPyConnection, table: str, name: str, rows: in
                    count_if(regexp_matches(v, '{_GROUPED}')), count_if(regexp_matches(v, '{_DECIMAL_COMMA}')),
                    count_if(regexp_matches(v, '{_CODE}') AND NOT regexp_matches(v, '[.]')),
                    count_if(regexp_matches(v, '^[=+@-].*[^0-9.,eE+-]')), max(length(v))
-            FROM (SELECT {v} AS v FROM {table}) WHERE v <> ''
+            FROM {texts} WHERE v <> ''
             """  # noqa: S608  # names and values are quoted
         ).fetchall()[0]
     )
@@ -348,13 +349,13 @@ def _look(connection: duckdb.DuckDBPyConnection, table: str, name: str, rows: in
     if distinct <= _MOST_CATEGORIES and longest <= _LONGEST_CATEGORY:
         values = dict(
             connection.execute(
-                f"SELECT {v} AS v, count(*) AS n FROM {table} WHERE v <> '' GROUP BY v ORDER BY n DESC, v"  # noqa: S608
+                f"SELECT v, count(*) AS n FROM {texts} WHERE v <> '' GROUP BY v ORDER BY n DESC, v"  # noqa: S608
             ).fetchall()
         )
     examples = [
         str(value)
         for (value,) in connection.execute(
-            f"SELECT DISTINCT {v} AS v FROM {table} WHERE v <> '' ORDER BY md5(v) LIMIT 3"  # noqa: S608
+            f"SELECT DISTINCT v FROM {texts} WHERE v <> '' ORDER BY md5(v) LIMIT 3"  # noqa: S608
         ).fetchall()
     ]
 
@@ -374,7 +375,7 @@ def _look(connection: duckdb.DuckDBPyConnection, table: str, name: str, rows: in
         words = [
             str(word)
             for (word,) in connection.execute(
-                f"SELECT DISTINCT {v} AS v FROM {table} WHERE lower(v) IN ({nothing}) ORDER BY v"  # noqa: S608
+                f"SELECT DISTINCT v FROM {texts} WHERE lower(v) IN ({nothing}) ORDER BY v"  # noqa: S608
             ).fetchall()
         ]
         is_day = low is not None and low >= 19_000_101 and high <= 21_001_231 and numbers == whole

@@ -379,7 +379,9 @@ def judged_cell(text: str, its: Column) -> tuple[Any, str | None]:
             return None, f"at most {its.maximum:g}"
         return (int(number) if its.kind == "integer" else number), None
     if its.kind == "timestamp":
-        form = r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d)(?::?(\d\d)(?::?(\d\d)([.]\d{1,9})?)?)?(?: ?(Z|[+-]\d\d(?::?\d\d)?))?)?"
+        form = (
+            r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d)(?::?(\d\d)(?::?(\d\d)([.]\d{1,9})?)?)?(?: ?(Z|[+-]\d\d(?::?[0-5]\d)?))?)?"
+        )
         found = re.fullmatch(form, text, re.ASCII)
         try:
             day, hour, minute, second, fraction, offset = found.groups()  # type: ignore[union-attr]

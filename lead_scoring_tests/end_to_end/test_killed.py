@@ -7,12 +7,16 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.content_hash import content_hash
 from lead_scoring_assets.models.deployments import Deployments
 from lead_scoring_assets.models.registry import ModelRegistry
 from lead_scoring_assets.settings import Home
 from lead_scoring_tests.conftest import MakeHome, RunVerb, environment
+
+pytestmark = pytest.mark.slow
 
 THROUGH = "2008-09"
 

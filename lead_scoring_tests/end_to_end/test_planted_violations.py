@@ -12,6 +12,8 @@ from lead_scoring_assets.models.deployments import Deployments
 from lead_scoring_assets.settings import Home
 from lead_scoring_tests.conftest import MakeHome, RunVerb
 
+pytestmark = pytest.mark.slow
+
 PERIOD = "2008-09"
 
 

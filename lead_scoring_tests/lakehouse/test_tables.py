@@ -459,6 +459,7 @@ def _write_for_ever(root: Path, first: int) -> None:
             lakehouse.replace_periods("t", [period], rows(period, *[turn] * 5000))
 
 
+@pytest.mark.slow
 def test_a_killed_writer_leaves_whole_periods(tmp_path: Path) -> None:
     """kill -9 at random moments of a writing loop: each period holds all rows of one turn, and writing can go on."""
     context = multiprocessing.get_context("forkserver")

@@ -44,6 +44,14 @@ def test_a_line_break_in_a_column_name_is_no_line_end(tmp_path: Path, name: str,
     assert export.columns[name].distinct == 2
 
 
+def test_a_column_may_have_any_name_that_is_one_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("id,V,n,x\n1,a,5,2024-01-02\n2,b,6,2024-01-03\n3,a,N/A,2024-01-04\n")
+    columns = look(path).columns
+    assert columns["V"].values == {"a": 2, "b": 1}
+    assert (columns["n"].kind, columns["n"].missing_words, columns["x"].kind) == ("integer", ["N/A"], "time")
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252", "cp1256"])
 def test_texts_are_read_in_the_encoding_in_which_they_were_written(tmp_path: Path, encoding: str) -> None:
     word = "عميل جديد من دبي" if encoding == "cp1256" else "Café “Zoë” 5 €" if encoding == "cp1252" else "دبي Café"
