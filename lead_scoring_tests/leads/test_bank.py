@@ -228,7 +228,9 @@ def test_a_mirror_without_the_file_is_never_bypassed(is_made: bool, said: str, t
         assert part in str(refused.value)
 
 
-@pytest.mark.parametrize("packed", [b"not gzip at all", gzip.compress(SMALL_FILE)[:-6]])
+@pytest.mark.parametrize(
+    "packed", [b"not gzip at all", gzip.compress(SMALL_FILE, mtime=0)[:-6]], ids=["foreign", "cut off"]
+)
 def test_a_damaged_packed_mirror_file_is_refused(packed: bytes, tmp_path: Path) -> None:
     (tmp_path / f"{BANK_FILE_NAME}.gz").write_bytes(packed)
     with pytest.raises(SourceError, match=r"readable bank-full\.csv\.gz.*Copy the file there again"):
