@@ -26,11 +26,29 @@ from lead_scoring_assets.monitoring import assets as monitoring_assets  # noqa: 
 from lead_scoring_assets.monitoring import checks as monitoring_checks  # noqa: E402
 from lead_scoring_assets.predictions import assets as prediction_assets  # noqa: E402
 from lead_scoring_assets.predictions import checks as prediction_checks  # noqa: E402
+from lead_scoring_assets.promotion import assets as promotion_assets  # noqa: E402
+from lead_scoring_assets.promotion import checks as promotion_checks  # noqa: E402
 from lead_scoring_assets.resources import InstallationResource  # noqa: E402
 from lead_scoring_assets.retraining import schedules, sensors  # noqa: E402
 
-_ASSET_MODULES = [lead_assets, feature_assets, label_assets, model_assets, prediction_assets, monitoring_assets]
-_CHECK_MODULES = [lead_checks, feature_checks, label_checks, model_checks, prediction_checks, monitoring_checks]
+_ASSET_MODULES = [
+    lead_assets,
+    feature_assets,
+    label_assets,
+    model_assets,
+    promotion_assets,
+    prediction_assets,
+    monitoring_assets,
+]
+_CHECK_MODULES = [
+    lead_checks,
+    feature_checks,
+    label_checks,
+    model_checks,
+    promotion_checks,
+    prediction_checks,
+    monitoring_checks,
+]
 
 
 def build_definitions(

@@ -35,6 +35,7 @@ Count = Annotated[int, Field(gt=0, strict=True)]
 Seed = Annotated[int, Field(ge=0, strict=True)]
 Amount = Annotated[float, Field(gt=0, strict=True)]
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
+Algorithm = Literal["xgboost", "lightgbm", "logistic"]
 Day = Annotated[date, BeforeValidator(_day)]
 
 
@@ -196,26 +197,59 @@ class Labels(_Section):
     corrections_days: Count = 90
 
 
+class Tuning(_Section):
+    """How many recipes are tried by cross-validation over time, and for how long at most."""
+
+    trials: Count = 50
+    budget_seconds: Count = 900
+    folds: int = Field(5, ge=2, le=20, strict=True)
+
+
 class Training(_Section):
     """How much data a model needs, and how it is trained."""
 
-    window_months: Count = 6
+    window_months: Count | None = 6  # None: everything that has matured (an expanding window)
     minimum_rows: Count = 10_000
     minimum_positives: Count = 100
     minimum_holdout_rows: Count = 500
     minimum_holdout_positives: Count = 20
+    algorithms: tuple[Algorithm, ...] = Field(("xgboost", "lightgbm", "logistic"), min_length=1)
     rounds: Count = 120
-    parameters: Mapping[str, float | int | str] = {}
+    parameters: Mapping[str, float | int | str] = {}  # XGBoost's: the first recipe that is tried
+    class_weight: Literal["none", "balanced"] = "none"
+    tuning: Tuning = Tuning()
     seed: Seed = 42
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.algorithms)) < len(self.algorithms):
+            raise ValueError(f"algorithms must be distinct, found {list(self.algorithms)}")
+        return self
+
+
+class Evaluation(_Section):
+    """How models are judged: on which shares of the best leads, at which capacity, in which segments, how fairly."""
+
+    bootstrap_samples: int = Field(1_000, ge=100, le=20_000, strict=True)
+    top_shares: tuple[Annotated[float, Field(gt=0, lt=1, strict=True)], ...] = (0.05, 0.1, 0.2)
+    capacity_share: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.2  # of the leads, how many are worked
+    value_per_conversion: Amount = 1.0  # in `currency`, where outcomes hold no deal value
+    segments: tuple[str, ...] = ()  # columns of the registry
+    minimum_group_rows: Count = 100
+    maximum_fairness_gap: Share = 0.10
+    minimum_fairness_ratio: Share = 0.80
 
 
 class Gate(_Section):
-    """What a candidate must reach, and how much worse than the champion it may be."""
+    """What a candidate must reach, how it is compared with the champion and the best so far, and who has the last word."""
 
+    mode: Literal["improve", "refresh"] = "improve"
     minimum_auc: Share = 0.75
+    minimum_precision_at_10_percent: Share = 0.5
     maximum_brier: Share = 0.25
-    auc_tolerance: Share = 0.0
-    brier_tolerance: Share = 0.0
+    improvement: Share = 0.02  # improve: at least so much more AUC, and its interval above zero
+    refresh_margin: Share = 0.01  # refresh: the interval of the difference not further below zero than this
+    approval: Literal["automatic", "manual"] = "automatic"
 
 
 class Scoring(_Section):
@@ -297,6 +331,7 @@ class Settings(_Section):
     simulated: Simulated = Simulated()
     labels: Labels = Labels()
     training: Training = Training()
+    evaluation: Evaluation = Evaluation()
     gate: Gate = Gate()
     scoring: Scoring = Scoring()
     drift: Drift = Drift()
@@ -316,6 +351,8 @@ class Settings(_Section):
             raise ValueError(f"columns {blank} are empty or begin or end with a blank; write the name without")
         if not self.registry.features:
             raise ValueError("columns hold no feature: give at least one column `role: feature`")
+        if strangers := [name for name in self.evaluation.segments if name not in self.columns]:
+            raise ValueError(f"evaluation.segments names {strangers}, which columns does not hold")
         computed = [name.casefold() for name in self.features]
         taken_names = {*folded, *_SYSTEM_COLUMNS}
         if both := sorted(n for n in self.features if n.casefold() in taken_names or computed.count(n.casefold()) > 1):

@@ -7,16 +7,14 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lead_scoring_assets.evaluation.metrics import Metric, evaluate
 from lead_scoring_assets.installation import Installation
-from lead_scoring_assets.models.deployments import Deployment, Deployments
 from lead_scoring_assets.models.encoder import Encoder
-from lead_scoring_assets.models.evaluation import Metric, evaluate
-from lead_scoring_assets.models.gate import Comparison, Decision, compare, decide_promotion
-from lead_scoring_assets.models.registry import ModelRegistry, RegisteredModel
+from lead_scoring_assets.models.registry import ModelRegistry
+from lead_scoring_assets.models.rows import candidate_of, holdout_of, rows_of
 from lead_scoring_assets.models.scorer import load_scorer, save_bundle
 from lead_scoring_assets.models.training import refuse_to_train, train
 from lead_scoring_assets.models.training_set import HOLDOUT, TRAIN, TrainingWindow, build_training_set
@@ -47,11 +45,6 @@ EVALUATION_SCHEMA = pa.schema(
     [("period", pa.string()), ("version", pa.int64()), ("metric", pa.string())]
     + [(name, pa.float64()) for name in ("value", "low", "high")]
     + [("n", pa.int64())]
-)
-DECISION_SCHEMA = pa.schema(
-    [("period", pa.string()), ("decided_at", pa.timestamp("us", tz="UTC")), ("candidate_version", pa.int64())]
-    + [("champion_version", pa.int64()), ("verdict", pa.string()), ("reason", pa.string())]
-    + [(f"{metric}_difference{edge}", pa.float64()) for metric in ("auc", "brier") for edge in ("", "_low", "_high")]
 )
 
 
@@ -114,7 +107,7 @@ def trained_model(
 def _train_period(
     context: dg.AssetExecutionContext, installation: Installation, mlflow: Any, period: Period, training_set: pa.Table
 ) -> dict[str, object]:
-    rows = _rows(training_set, period)
+    rows = rows_of(training_set, period)
     counts = {"train_rows": int((rows["split"] == TRAIN).sum()), "holdout_rows": int((rows["split"] == HOLDOUT).sum())}
     refusal = refuse_to_train(rows, installation.settings.training)
     if refusal is not None:
@@ -157,10 +150,10 @@ def model_evaluation(
     """How the period's model does on its holdout: the newest matured leads, which no model had seen. With intervals."""
     rows = []
     for period in periods_of(context):
-        candidate = _candidate(trained_model, period)
+        candidate = candidate_of(trained_model, period)
         if candidate is None:
             continue
-        holdout = _holdout(training_set, period)
+        holdout = holdout_of(training_set, period)
         scores = load_scorer(installation.home.data / candidate.bundle, candidate.fingerprint).probabilities(holdout)
         labels = holdout["label"].to_numpy(dtype=np.float64)
         metrics = evaluate(labels, scores)
@@ -176,125 +169,5 @@ def model_evaluation(
     return pa.Table.from_pylist(rows, schema=EVALUATION_SCHEMA)
 
 
-@dg.asset(**_SHARED, kinds={"mlflow", "deltalake"})
-def promotion_decision(
-    context: dg.AssetExecutionContext,
-    installation: dg.ResourceParam[Installation],
-    trained_model: pa.Table,
-    model_evaluation: pa.Table,
-    training_set: pa.Table,
-) -> pa.Table:
-    """May the period's model replace the champion? The verdict, the reason in words, and, for a yes, the deployment."""
-    deployments, registry = Deployments(installation.lakehouse), ModelRegistry(installation.home)
-    rows = []
-    for period in periods_of(context):
-        champion = _champion_before(deployments, period)
-        candidate = _candidate(trained_model, period)
-        comparison: Comparison | None = None
-        if candidate is None:
-            refusal = _only(trained_model, period)["refusal"]
-            decision = Decision("no_candidate", f"no model was trained: {refusal}")
-        else:
-            comparison = _compare(installation, candidate, champion, _holdout(training_set, period))
-            metrics = _metrics(model_evaluation, period)
-            decision = decide_promotion(metrics["auc"], metrics["brier"], comparison, installation.settings.gate)
-            if decision.verdict == "promoted":
-                deployments.record(_deployment(candidate, period, decision, context.run.run_id))
-        rows.append(
-            {
-                "period": period.key,
-                "decided_at": period.end,
-                "candidate_version": candidate.version if candidate else None,
-                "champion_version": champion.version if champion else None,
-                "verdict": decision.verdict,
-                "reason": decision.reason,
-                **_differences(comparison),
-            }
-        )
-        context.add_asset_metadata(
-            {
-                "verdict": decision.verdict,
-                "reason": decision.reason,
-                "champion": champion.version if champion else "none",
-            },
-            partition_key=period.key,
-        )
-    # The table leads, the alias follows: a process that dies in between is put right by the next decision.
-    newest = deployments.newest()
-    if newest is not None:
-        registry.point_champion_to(newest.version)
-    return pa.Table.from_pylist(rows, schema=DECISION_SCHEMA)
-
-
-def _champion_before(deployments: Deployments, period: Period) -> Deployment | None:
-    """The champion that this period's candidate meets: never the period's own, when it is decided again."""
-    champion = deployments.champion_at(period.end)
-    return deployments.champion_at(period.start) if champion and champion.period == period.key else champion
-
-
-def _compare(
-    installation: Installation, candidate: RegisteredModel, champion: Deployment | None, holdout: pd.DataFrame
-) -> Comparison | None:
-    if champion is None:
-        return None
-    data = installation.home.data
-    return compare(
-        champion.version,
-        holdout["label"].to_numpy(dtype=np.float64),
-        load_scorer(data / candidate.bundle, candidate.fingerprint).probabilities(holdout),
-        load_scorer(champion.folder(data), champion.fingerprint).probabilities(holdout),
-    )
-
-
-def _deployment(candidate: RegisteredModel, period: Period, decision: Decision, run_id: str) -> Deployment:
-    return Deployment(
-        version=candidate.version,
-        effective_at=period.end,
-        period=period.key,
-        bundle=candidate.bundle,
-        fingerprint=candidate.fingerprint,
-        actor=f"gate, run {run_id}",
-        reason=decision.reason,
-    )
-
-
-def _candidate(trained_model: pa.Table, period: Period) -> RegisteredModel | None:
-    row = _only(trained_model, period)
-    if row["version"] is None:
-        return None
-    return RegisteredModel(row["version"], row["run_id"], row["bundle"], row["fingerprint"])
-
-
-def _rows(table: pa.Table, period: Period) -> pd.DataFrame:
-    frame: pd.DataFrame = table.filter(pc.equal(table["period"], period.key)).to_pandas()
-    return frame
-
-
-def _only(table: pa.Table, period: Period) -> dict[str, Any]:
-    row: dict[str, Any] = table.filter(pc.equal(table["period"], period.key)).to_pylist()[0]
-    return row
-
-
-def _holdout(training_set: pa.Table, period: Period) -> pd.DataFrame:
-    rows = _rows(training_set, period)
-    return rows[rows["split"] == HOLDOUT]
-
-
-def _metrics(model_evaluation: pa.Table, period: Period) -> dict[str, Metric]:
-    rows = _rows(model_evaluation, period).to_dict("records")
-    return {r["metric"]: Metric(r["metric"], r["value"], r["low"], r["high"], r["n"]) for r in rows}
-
-
 def _figures(metric: Metric) -> dict[str, float | int]:
     return {"value": metric.value, "low": metric.low, "high": metric.high, "n": metric.n}
-
-
-def _differences(comparison: Comparison | None) -> dict[str, float]:
-    if comparison is None:
-        return {}
-    pairs = {"auc": comparison.auc, "brier": comparison.brier}
-    return {
-        f"{name}_difference{edge}": value
-        for name, pair in pairs.items()
-        for edge, value in (("", pair.value), ("_low", pair.low), ("_high", pair.high))
-    }

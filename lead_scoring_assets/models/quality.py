@@ -1,9 +1,8 @@
-"""Judgements on models: nothing leaks into training, the deployed model loads, and it is worth having."""
+"""Judgements on models: nothing leaks into training, each loads as trained and ranks better than chance."""
 
 from lead_scoring_assets.contracts.findings import Finding
 from lead_scoring_assets.errors import LakehouseError, LeakageError
 from lead_scoring_assets.installation import Installation
-from lead_scoring_assets.models.deployments import Deployments
 from lead_scoring_assets.models.scorer import load_scorer
 from lead_scoring_assets.models.training_set import HOLDOUT, KEYS, TRAIN
 from lead_scoring_assets.periods import Period
@@ -39,27 +38,6 @@ def model_or_reason(installation: Installation, period: Period) -> Finding:
     except LakehouseError as problem:
         return Finding(False, f"v{row['version']}: {problem}")
     return Finding(True, f"v{row['version']} loads and scores its golden rows as trained")
-
-
-def champion_loads(installation: Installation, period: Period) -> Finding:
-    """The champion at the period's end is whole and scores its golden rows as on the day it was trained."""
-    champion = Deployments(installation.lakehouse).champion_at(period.end)
-    if champion is None:
-        return Finding(True, "no champion yet")
-    try:
-        load_scorer(champion.folder(installation.home.data), champion.fingerprint)
-    except LakehouseError as problem:
-        return Finding(False, f"champion v{champion.version}: {problem}")
-    return Finding(True, f"champion v{champion.version} (trained {champion.period}) loads and scores as trained")
-
-
-def decision_recorded(installation: Installation, period: Period) -> Finding:
-    """There is exactly one decision, with a reason."""
-    rows = installation.lakehouse.read("promotion_decision", periods=[period.key]).to_pylist()
-    passed = len(rows) == 1 and bool(rows[0]["reason"])
-    return Finding(
-        passed, f"{rows[0]['verdict']}: {rows[0]['reason']}" if passed else f"{len(rows)} decisions, 1 expected"
-    )
 
 
 def ranks_better_than_chance(installation: Installation, period: Period) -> Finding:

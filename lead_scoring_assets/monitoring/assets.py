@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.labels.maturity import matured_cohort
-from lead_scoring_assets.models.deployments import Deployment, Deployments
 from lead_scoring_assets.models.training_set import TRAIN
 from lead_scoring_assets.monitoring.drift import FeatureDrift, measure_drift, summarise_drift
 from lead_scoring_assets.monitoring.performance import SCHEMA as PERFORMANCE_SCHEMA
@@ -20,6 +19,7 @@ from lead_scoring_assets.monitoring.reference import build_reference
 from lead_scoring_assets.monitoring.report import render_drift_report
 from lead_scoring_assets.partitions import MATURING, ONE_RUN, PERIODS, PREVIOUS, periods_of
 from lead_scoring_assets.plots import bar_plot
+from lead_scoring_assets.promotion.deployments import Deployment, Deployments
 
 _SHARED: dict[str, Any] = {
     "partitions_def": PERIODS,

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from lead_scoring_assets.errors import LeadScoringError
+from lead_scoring_assets.evaluation.metrics import CONFIDENCE, Metric, evaluate, share
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.labels.maturity import first_rows, labels_known_at
 from lead_scoring_assets.lakehouse.query import query
-from lead_scoring_assets.models.deployments import Deployment, Deployments
-from lead_scoring_assets.models.evaluation import CONFIDENCE, Metric, evaluate, share
 from lead_scoring_assets.models.scorer import load_scorer
+from lead_scoring_assets.promotion.deployments import Deployment, Deployments
 
 CALLED_SHARE = 0.2
 

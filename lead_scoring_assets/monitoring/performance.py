@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
+from lead_scoring_assets.evaluation.metrics import evaluate
 from lead_scoring_assets.labels.maturity import first_rows, labels_known_at
 from lead_scoring_assets.lakehouse.query import query
-from lead_scoring_assets.models.evaluation import evaluate
 from lead_scoring_assets.settings import Performance
 
 PerformanceStatus = Literal["ok", "insufficient_data"]

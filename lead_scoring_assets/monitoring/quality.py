@@ -2,8 +2,8 @@
 
 from lead_scoring_assets.contracts.findings import Finding
 from lead_scoring_assets.installation import Installation
-from lead_scoring_assets.models.deployments import Deployments
 from lead_scoring_assets.periods import Period
+from lead_scoring_assets.promotion.deployments import Deployments
 
 
 def every_feature_judged(installation: Installation, period: Period) -> Finding:

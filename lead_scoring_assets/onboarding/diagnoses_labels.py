@@ -6,7 +6,7 @@ from math import ceil
 import numpy as np
 import numpy.typing as npt
 
-from lead_scoring_assets.models.evaluation import share
+from lead_scoring_assets.evaluation.metrics import share
 from lead_scoring_assets.models.training_set import TrainingWindow
 from lead_scoring_assets.onboarding.diagnosis import Diagnosis, insufficient
 from lead_scoring_assets.onboarding.evidence import DAY_US, Evidence

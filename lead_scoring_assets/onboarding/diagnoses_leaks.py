@@ -9,7 +9,7 @@ from math import log
 import numpy as np
 import numpy.typing as npt
 
-from lead_scoring_assets.models.evaluation import Floats, Metric, auc
+from lead_scoring_assets.evaluation.metrics import Floats, Metric, auc
 from lead_scoring_assets.onboarding.diagnosis import Diagnosis, insufficient, or_well
 from lead_scoring_assets.onboarding.evidence import Evidence
 

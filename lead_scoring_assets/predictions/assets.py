@@ -5,11 +5,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lead_scoring_assets.installation import Installation
-from lead_scoring_assets.models.deployments import Deployments
 from lead_scoring_assets.models.scorer import load_scorer
 from lead_scoring_assets.partitions import ONE_RUN, PERIODS, PREVIOUS, periods_of
 from lead_scoring_assets.plots import histogram_plot
 from lead_scoring_assets.predictions.scoring import SCHEMA, score_leads
+from lead_scoring_assets.promotion.deployments import Deployments
 
 
 @dg.asset(

@@ -5,8 +5,8 @@ import pyarrow.compute as pc
 from lead_scoring_assets.contracts.findings import Finding
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.query import query
-from lead_scoring_assets.models.deployments import Deployments
 from lead_scoring_assets.periods import Period
+from lead_scoring_assets.promotion.deployments import Deployments
 
 _ENOUGH_TO_DIFFER = 100
 _FEWEST_DISTINCT_SHARE = 0.05

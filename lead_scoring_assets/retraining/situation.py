@@ -7,8 +7,8 @@ from typing import Any
 
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.query import query
-from lead_scoring_assets.models.deployments import Deployment, Deployments
 from lead_scoring_assets.periods import Period
+from lead_scoring_assets.promotion.deployments import Deployment, Deployments
 from lead_scoring_assets.retraining.decisions import (
     Cause,
     RetrainingDecision,

@@ -11,8 +11,8 @@ import pytest
 
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.content_hash import content_hash
-from lead_scoring_assets.models.deployments import Deployments
 from lead_scoring_assets.models.registry import ModelRegistry
+from lead_scoring_assets.promotion.deployments import Deployments
 from lead_scoring_assets.settings import Home
 from lead_scoring_tests.conftest import MakeHome, RunVerb, environment
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from lead_scoring_assets.installation import Installation
-from lead_scoring_assets.models.deployments import Deployments
+from lead_scoring_assets.promotion.deployments import Deployments
 from lead_scoring_assets.settings import Home
 from lead_scoring_tests.conftest import MakeHome, RunVerb
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from lead_scoring_assets.errors import TrainingError
+from lead_scoring_assets.evaluation.metrics import auc
 from lead_scoring_assets.models.encoder import Encoder
-from lead_scoring_assets.models.evaluation import auc
 from lead_scoring_assets.models.scorer import load_scorer, save_bundle
 from lead_scoring_assets.models.training import refuse_to_train, train
 from lead_scoring_assets.models.training_set import HOLDOUT, TRAIN

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lead_scoring_assets.models.evaluation import evaluate
+from lead_scoring_assets.evaluation.metrics import evaluate
 from lead_scoring_assets.monitoring.performance import SCHEMA, Cohort, cohorts, judge_cohort, measure
 from lead_scoring_assets.settings import Home
 

@@ -14,7 +14,7 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from lead_scoring_assets.contracts.validation import arrow_schema
-from lead_scoring_assets.models.evaluation import auc
+from lead_scoring_assets.evaluation.metrics import auc
 from lead_scoring_assets.onboarding.diagnoses_leaks import cross_fitted
 from lead_scoring_assets.onboarding.diagnoses_time import hour_shift
 from lead_scoring_assets.onboarding.diagnosis import INSUFFICIENT

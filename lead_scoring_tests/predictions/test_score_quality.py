@@ -8,10 +8,10 @@ import pytest
 
 from lead_scoring_assets.errors import LeadScoringError
 from lead_scoring_assets.installation import Installation
-from lead_scoring_assets.models.deployments import Deployment, Deployments
 from lead_scoring_assets.predictions.quality import every_lead_scored_once
 from lead_scoring_assets.predictions.scoring import SCHEMA
 from lead_scoring_assets.predictions.worklist import best_leads
+from lead_scoring_assets.promotion.deployments import Deployment, Deployments
 from lead_scoring_assets.settings import Home
 from lead_scoring_tests.conftest import MakeHome
 

@@ -15,9 +15,9 @@ from lead_scoring_assets.clock import ReplayClock
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.leads.ingestion import FILES_SCHEMA
 from lead_scoring_assets.models.assets import DECISION_SCHEMA, EVALUATION_SCHEMA
-from lead_scoring_assets.models.deployments import Deployment, Deployments
 from lead_scoring_assets.monitoring.assets import DRIFT_SCHEMA
 from lead_scoring_assets.monitoring.performance import SCHEMA as PERFORMANCE_SCHEMA
+from lead_scoring_assets.promotion.deployments import Deployment, Deployments
 from lead_scoring_assets.settings import SETTINGS_FILE, Home
 
 ROOT = Path(__file__).resolve().parents[2]

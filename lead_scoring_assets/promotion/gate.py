@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from lead_scoring_assets.models.evaluation import Metric, PairedDifference, auc_difference, brier_difference
+from lead_scoring_assets.evaluation.metrics import Metric, PairedDifference, auc_difference, brier_difference
 from lead_scoring_assets.settings import Gate
 
 Verdict = Literal["promoted", "rejected", "no_candidate"]

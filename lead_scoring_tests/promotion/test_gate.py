@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lead_scoring_assets.models.evaluation import Metric, PairedDifference
-from lead_scoring_assets.models.gate import Comparison, compare, decide_promotion
+from lead_scoring_assets.evaluation.metrics import Metric, PairedDifference
+from lead_scoring_assets.promotion.gate import Comparison, compare, decide_promotion
 from lead_scoring_assets.settings import Home
 
 GATE = Home(Path(__file__).resolve().parents[2]).settings.gate.model_copy(

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lead_scoring_assets.lakehouse.tables import Lakehouse
-from lead_scoring_assets.models.deployments import SCHEMA, TABLE, Deployment, Deployments
+from lead_scoring_assets.promotion.deployments import SCHEMA, TABLE, Deployment, Deployments
 
 JANUARY = datetime(2024, 1, 1, tzinfo=UTC)
 TICK = timedelta(microseconds=1)

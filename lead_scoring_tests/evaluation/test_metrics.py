@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from lead_scoring_assets.models.evaluation import (
+from lead_scoring_assets.evaluation.metrics import (
     Metric,
     PairedDifference,
     auc,

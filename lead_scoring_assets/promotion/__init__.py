@@ -1,0 +1,1 @@
+"""Which model is live: the gate, what was deployed when, and the way back."""
