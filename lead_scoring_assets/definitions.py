@@ -28,6 +28,7 @@ from lead_scoring_assets.predictions import assets as prediction_assets  # noqa:
 from lead_scoring_assets.predictions import checks as prediction_checks  # noqa: E402
 from lead_scoring_assets.promotion import assets as promotion_assets  # noqa: E402
 from lead_scoring_assets.promotion import checks as promotion_checks  # noqa: E402
+from lead_scoring_assets.promotion import jobs as promotion_jobs  # noqa: E402
 from lead_scoring_assets.resources import InstallationResource  # noqa: E402
 from lead_scoring_assets.retraining import schedules, sensors  # noqa: E402
 
@@ -65,12 +66,13 @@ def build_definitions(
     return dg.Definitions(
         assets=dg.load_assets_from_modules(_ASSET_MODULES),
         asset_checks=[check for module in _CHECK_MODULES for check in module.CHECKS],
-        jobs=jobs.JOBS,
+        jobs=[*jobs.JOBS, *promotion_jobs.JOBS],
         sensors=[
             lead_sensors.leads_landed,
             *sensors.SENSORS,
             alert_sensors.alert_on_failed_run,
             alert_sensors.alert_on_failed_check,
+            alert_sensors.alert_on_model_taken_back,
         ],
         schedules=[schedules.retrain_on_calendar],
         resources={**resources, **(resource_overrides or {})},

@@ -27,3 +27,11 @@ class LeakageError(LeadScoringError):
 
 class TrainingError(LeadScoringError):
     """There is not enough, or not the right, data to train a model; the champion stays."""
+
+
+class ScoringError(LeadScoringError):
+    """Leads cannot be scored: no model, or one that does not fit the features or gives what is no probability."""
+
+
+class PromotionError(LeadScoringError):
+    """A model version cannot be taken to where it was sent: not from its stage, not by this person, or it does not load."""

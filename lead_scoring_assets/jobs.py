@@ -10,8 +10,17 @@ import dagster as dg
 
 from lead_scoring_assets.contracts.findings import Evaluation
 from lead_scoring_assets.periods import Period
+from lead_scoring_assets.promotion.people import REQUESTED_BY_TAG, person
 
-TRAINING_ASSETS = ("training_set", "trained_model", "model_evaluation", "promotion_decision")
+TRAINING_ASSETS = (
+    "training_set",
+    "trained_model",
+    "model_evaluation",
+    "segment_evaluation",
+    "model_fairness",
+    "model_explanation",
+    "promotion_decision",
+)
 PERIODS_A_RUN = 12
 PROGRESS_LOGGER = "progress"
 _CHECK_FAILED = "DagsterAssetCheckFailedError"
@@ -19,20 +28,29 @@ _PID_TAG = "lead_scoring/pid"
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 _training = dg.AssetSelection.assets(*TRAINING_ASSETS)
+# What is only made when somebody asks for it by name.
+_asked_for = dg.AssetSelection.assets("rescored_leads")
 
 JOBS = [
     dg.define_asset_job(
-        "everything", selection=dg.AssetSelection.all(), description="Every asset of a period: ingestion to decision."
+        "everything",
+        selection=dg.AssetSelection.all() - _asked_for,
+        description="Every asset of a period: ingestion to decision.",
     ),
     dg.define_asset_job(
         "arrival",
-        selection=dg.AssetSelection.all() - _training,
+        selection=dg.AssetSelection.all() - _training - _asked_for,
         description="What a period's files set off: ingest, features, labels, scores, drift, performance.",
     ),
     dg.define_asset_job(
         "retraining",
         selection=_training,
         description="Train a candidate as of a period's end, judge it, and decide.",
+    ),
+    dg.define_asset_job(
+        "rescoring",
+        selection=_asked_for,
+        description="Score periods with a named model (config: model), beside what the live one said.",
     ),
     dg.define_asset_job(
         "checks",
@@ -158,7 +176,7 @@ def _run(
     definitions: dg.Definitions, instance: dg.DagsterInstance, job_name: str, stretch: Sequence[Period]
 ) -> StretchRun:
     job = definitions.resolve_job_def(job_name)
-    tags = {_PID_TAG: str(os.getpid())}
+    tags = {_PID_TAG: str(os.getpid()), REQUESTED_BY_TAG: person()}
     options: dict[str, Any] = {}
     if len(stretch) == 1 and job.asset_layer.selected_asset_keys:
         options = {"partition_key": stretch[0].key}

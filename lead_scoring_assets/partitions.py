@@ -5,7 +5,7 @@ from datetime import timedelta
 import dagster as dg
 
 from lead_scoring_assets.periods import CRON, KEY_FORMAT, Period
-from lead_scoring_assets.settings import find_home
+from lead_scoring_assets.settings import EXPANDING_MONTHS, find_home
 
 _SETTINGS = find_home().settings
 
@@ -41,7 +41,8 @@ LOOKBACK = (
 # Leads whose label can still change: what is known later than this after they were known changes nothing.
 CORRECTABLE = looking_back(_WINDOW + timedelta(days=_SETTINGS.labels.corrections_days))
 # Training: the window of matured leads, older by the embargo, the newest cohort and the conversion window itself.
-TRAINING_WINDOW = looking_back(timedelta(days=31 * (_SETTINGS.training.window_months + 1)) + 2 * _WINDOW)
+_MONTHS = _SETTINGS.training.window_months or EXPANDING_MONTHS
+TRAINING_WINDOW = looking_back(timedelta(days=31 * (_MONTHS + 1)) + 2 * _WINDOW)
 
 
 def periods_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[Period]:

@@ -17,6 +17,7 @@ from lead_scoring_assets.errors import LeadScoringError, SettingsError
 from lead_scoring_assets.periods import Cadence, PeriodCalendar
 
 SETTINGS_FILE = "lead_scoring.yaml"
+EXPANDING_MONTHS = 120
 _SYSTEM_COLUMNS = (*LEAD_KEYS, "period", "version", "source_file", "source_line")
 
 
@@ -208,7 +209,7 @@ class Tuning(_Section):
 class Training(_Section):
     """How much data a model needs, and how it is trained."""
 
-    window_months: Count | None = 6  # None: everything that has matured (an expanding window)
+    window_months: Count | None = 6  # None: everything that has matured, up to EXPANDING_MONTHS
     minimum_rows: Count = 10_000
     minimum_positives: Count = 100
     minimum_holdout_rows: Count = 500
@@ -449,6 +450,7 @@ class Home:
         self.reports = self.data / "reports"
         self.downloads = self.data / "downloads"
         self.mlflow = self.data / "mlflow"
+        self.snapshots = self.data / "snapshots"
         self.truth = self.data / "truth"
         self.clock_file = self.data / "clock.json"
         self.pointer = self.data / "current_home"

@@ -98,7 +98,7 @@ FAULTS: list[tuple[str, Any, str, str, str]] = [
     ("gate.minimum_auc", "0.55", "gate.minimum_auc:", "'0.55'", "valid number"),
     ("gate.minimum_auc", float("nan"), "gate.minimum_auc:", "nan", "finite number"),
     ("gate.maximum_brier", False, "gate.maximum_brier:", "False", "valid number"),
-    ("gate.auc_tolerance", -0.1, "gate.auc_tolerance:", "-0.1", "greater than or equal to 0"),
+    ("gate.refresh_margin", -0.1, "gate.refresh_margin:", "-0.1", "greater than or equal to 0"),
     ("drift.psi_warning", float("inf"), "drift.psi_warning:", "inf", "finite number"),
     ("drift.psi_warning", 0.3, "drift:", "psi_warning 0.3", "must not be above psi_drift 0.25"),
     ("drift.false_discovery_rate", 0.0, "drift.false_discovery_rate:", "0.0", "greater than 0"),

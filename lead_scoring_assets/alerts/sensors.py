@@ -1,4 +1,4 @@
-"""Sensors that turn failed runs and failed checks into alerts. What an alert is stands in `alerts.py`."""
+"""Sensors that turn failed runs, failed checks and models taken back into alerts. What an alert is stands in `alerts.py`."""
 
 import json
 import logging
@@ -7,6 +7,7 @@ from datetime import datetime
 import dagster as dg
 
 from lead_scoring_assets.alerts.alerts import Alert, raise_alert
+from lead_scoring_assets.alerts.models import alerts_on_models
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.models.registry import ModelRegistry
 from lead_scoring_assets.settings import find_home
@@ -71,6 +72,21 @@ def alert_on_failed_check(
     if runs:
         context.update_cursor(json.dumps({"runs_updated_until": runs[-1].update_timestamp.isoformat()}))
     return dg.SkipReason(f"{looked_at} check results of {len(runs)} runs looked at, {raised} alerts raised")
+
+
+@dg.sensor(
+    name="alert_on_model_taken_back",
+    description="Raises a critical alert when a damaged model fell back to the one before it, a warning for a rollback.",
+    minimum_interval_seconds=_INTERVAL_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def alert_on_model_taken_back(
+    context: dg.SensorEvaluationContext, installation: dg.ResourceParam[Installation]
+) -> dg.SkipReason:
+    """One alert a step."""
+    alerts = alerts_on_models(installation.events)
+    raised = sum(_raise(alert, "alert_on_model_taken_back", installation, context.log) for alert in alerts)
+    return dg.SkipReason(f"{len(alerts)} models were taken back so far, {raised} alerts raised")
 
 
 def _looked_until(cursor: str | None) -> datetime | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from lead_scoring_assets.cli import data, everyday
+from lead_scoring_assets.cli import data, everyday, models, promotion, scoring
 from lead_scoring_assets.cli.console import Verbs
 
 
@@ -31,10 +31,18 @@ for verb in (
     everyday.materialize,
     everyday.check,
     everyday.arrive,
-    everyday.worklist,
+    scoring.worklist,
+    scoring.score,
     everyday.status,
     everyday.results,
     everyday.start,
+    models.models,
+    models.model,
+    models.reproduce,
+    promotion.promote,
+    promotion.approve,
+    promotion.reject,
+    promotion.rollback,
     data.schema,
     data.query,
     data.init,

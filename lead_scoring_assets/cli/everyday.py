@@ -1,13 +1,12 @@
-"""The verbs of every day: prepare, materialize, check, arrive, worklist, status, results, start."""
+"""The verbs of every day: prepare, materialize, check, arrive, status, results, start."""
 
-import csv
 import sys
 from typing import TYPE_CHECKING
 
 import click
 from rich.table import Table
 
-from lead_scoring_assets.cli.console import FAILED, answers, escaped, harmless, open_installation, remarks
+from lead_scoring_assets.cli.console import FAILED, answers, escaped, open_installation, remarks
 from lead_scoring_assets.errors import SourceUnavailableError
 
 if TYPE_CHECKING:
@@ -85,31 +84,6 @@ def arrive() -> None:
         f"[bold]{period.key}[/] has landed; it is now {period.end:%Y-%m-%d}. With the UI running, the sensor leads_landed "
         "ingests and scores it within a minute; then the retraining sensors say what they make of it."
     )
-
-
-@click.command(
-    epilog="Examples: lead-scoring worklist --top 20   ·   lead-scoring worklist --format csv > call-first.csv"
-)
-@click.option("--period", metavar="PERIOD", help="Leads that arrived in this period (default: the newest scored one).")
-@click.option("--top", default=20, show_default=True, type=click.IntRange(1), help="How many leads.")
-@click.option("--format", "form", type=click.Choice(["table", "csv"]), default="table", show_default=True)
-def worklist(period: str | None, top: int, form: str) -> None:
-    """Which leads to call first."""
-    from lead_scoring_assets.predictions.worklist import best_leads
-
-    installation = open_installation()
-    rows = best_leads(installation, period, top)
-    if form == "csv":
-        writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows({name: harmless(value) for name, value in row.items()} for row in rows)
-        return
-    table = Table(title=f"Call first: leads of {rows[0]['period']}{installation.settings.simulated_mark}")
-    for name in rows[0]:
-        table.add_column(name)
-    for row in rows:
-        table.add_row(*(f"{v:.3f}" if isinstance(v, float) else escaped(str(v)) for v in row.values()))
-    answers.print(table)
 
 
 @click.command(epilog="Example: lead-scoring status")

@@ -36,20 +36,20 @@ class PairedDifference:
 def evaluate(labels: Floats, scores: Floats) -> list[Metric]:
     """AUC, Brier score, precision among the best tenth, mean score and conversion rate of scored, labelled leads.
 
+    Intervals in closed form, cheap enough for every month and model; `judge` says more, and takes seconds.
+
     Args:
         labels: 0 or 1, shape (n,).
         scores: probabilities, shape (n,).
     """
     n = len(labels)
     top = max(1, n // 10) if n else 0
-    # Ties at the border of the top tenth: the stable order of rows decides, the same every time.
-    best = labels[np.argsort(-scores, kind="stable")[:top]]
     return [
         auc(labels, scores),
         _mean("brier", (scores - labels) ** 2),
-        share("precision_at_10_percent", int(best.sum()), top),
+        share("precision_at_10_percent", _converted_among_best(labels, scores, top), top),
         _mean("mean_score", scores),
-        share("conversion_rate", int(labels.sum()), n),
+        share("conversion_rate", float(labels.sum()), n),
     ]
 
 
@@ -75,6 +75,15 @@ def auc_difference(labels: Floats, challenger: Floats, champion: Floats) -> Pair
 def brier_difference(labels: Floats, challenger: Floats, champion: Floats) -> PairedDifference:
     """Brier score of the challenger minus the champion's on the same rows; normal interval of the paired mean."""
     return _paired([(challenger - labels) ** 2 - (champion - labels) ** 2])
+
+
+def _converted_among_best(labels: Floats, scores: Floats, top: int) -> float:
+    """Conversions expected among the best `top` leads when chance orders equal scores; NaN when a score is none."""
+    if not top or not np.isfinite(scores).all():
+        return np.nan
+    border = np.partition(scores, -top)[-top]
+    above, tied = labels[scores > border], labels[scores == border]
+    return float(above.sum() + (top - len(above)) * tied.mean())
 
 
 def _placements(labels: Floats, scores: Floats) -> tuple[Floats, Floats]:
@@ -115,11 +124,15 @@ def _bounded(name: str, value: float, error: float, n: int) -> Metric:
     return Metric(name, value, low, high, n)
 
 
-def share(name: str, successes: int, n: int) -> Metric:
-    """A share with Wilson's score interval (1927), which keeps its coverage near 0 and 1 and for small n."""
-    if not n:
-        return Metric(name, np.nan, np.nan, np.nan, 0)
-    observed = successes / n
+def share(name: str, successes: float, n: float) -> Metric:
+    """A share of n with Wilson's interval; both can be expected counts. NaN when there is nothing to share."""
+    if not n or not np.isfinite(successes):
+        return Metric(name, np.nan, np.nan, np.nan, int(n))
+    return Metric(name, successes / n, *wilson(successes / n, n), int(n))
+
+
+def wilson(observed: float, n: float) -> tuple[float, float]:
+    """Wilson's score interval (1927) of a share of n, which keeps its coverage near 0 and 1 and for small n."""
     middle = (observed + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
     half = _Z * sqrt(observed * (1 - observed) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)
-    return Metric(name, observed, max(0.0, middle - half), min(1.0, middle + half), n)
+    return max(0.0, middle - half), min(1.0, middle + half)

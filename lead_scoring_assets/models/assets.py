@@ -1,26 +1,45 @@
-"""Dagster shell of the models: from matured labels to a decision that is recorded and carried out."""
+"""Dagster shell of the models: from matured labels to a model that is recorded, explained and judged."""
 
 import tempfile
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lead_scoring_assets.evaluation.metrics import Metric, evaluate
+from lead_scoring_assets.evaluation.fairness import assess_fairness
+from lead_scoring_assets.evaluation.judge import judge
+from lead_scoring_assets.evaluation.segments import by_segment
 from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.models import judgement
+from lead_scoring_assets.models.bundle import load_scorer, save_bundle
+from lead_scoring_assets.models.candidate import Candidate, train_candidate
+from lead_scoring_assets.models.deal_values import deal_values
 from lead_scoring_assets.models.encoder import Encoder
-from lead_scoring_assets.models.registry import ModelRegistry
-from lead_scoring_assets.models.rows import candidate_of, holdout_of, rows_of
-from lead_scoring_assets.models.scorer import load_scorer, save_bundle
-from lead_scoring_assets.models.training import refuse_to_train, train
+from lead_scoring_assets.models.explanations import explain_model, sample_of
+from lead_scoring_assets.models.judgement import OfModel
+from lead_scoring_assets.models.model_card import model_card
+from lead_scoring_assets.models.recipe import Recipe
+from lead_scoring_assets.models.record import RECORD, CalibrationFolds, read_record, record, write_record
+from lead_scoring_assets.models.registry import ModelRegistry, RegisteredModel
+from lead_scoring_assets.models.rows import candidate_of, holdout_of
+from lead_scoring_assets.models.scorer import Scorer
+from lead_scoring_assets.models.snapshot import delta_versions, shaping_settings_sha256, take
+from lead_scoring_assets.models.snapshot_manifest import Snapshot
+from lead_scoring_assets.models.training import refuse_to_train, remark_on_features
 from lead_scoring_assets.models.training_set import HOLDOUT, TRAIN, TrainingWindow, build_training_set
+from lead_scoring_assets.models.trials import study_plot, trials_table
+from lead_scoring_assets.models.trigger import asked_by
 from lead_scoring_assets.partitions import ONE_RUN, PERIODS, TRAINING_WINDOW, periods_of
 from lead_scoring_assets.periods import Period
-from lead_scoring_assets.plots import bar_plot, calibration_plot
+from lead_scoring_assets.plots import bar_plot, dependence_plot, interval_plot
+
+_PANELS = 4  # dependence is drawn for the strongest features
 
 _SHARED: dict[str, Any] = {
     "partitions_def": PERIODS,
@@ -39,12 +58,10 @@ TRAINED_SCHEMA = pa.schema(
         ("train_rows", pa.int64()),
         ("holdout_rows", pa.int64()),
         ("refusal", pa.string()),
+        ("algorithm", pa.string()),
+        ("recipe", pa.string()),
+        ("snapshot", pa.string()),
     ]
-)
-EVALUATION_SCHEMA = pa.schema(
-    [("period", pa.string()), ("version", pa.int64()), ("metric", pa.string())]
-    + [(name, pa.float64()) for name in ("value", "low", "high")]
-    + [("n", pa.int64())]
 )
 
 
@@ -72,8 +89,10 @@ def training_set(
         window = TrainingWindow.of(period, conversion_window, settings.training.window_months)
         rows = build_training_set(period, window, lead_features, ground_truth_labels, settings.registry)
         built.append(rows)
+        kept = _keep(installation, period, rows) if rows.num_rows else None
         context.add_asset_metadata(
             {
+                "snapshot": kept.path if kept else "none: no lead has matured",
                 "train_rows": pc.sum(pc.equal(rows["split"], TRAIN)).as_py() or 0,
                 "holdout_rows": pc.sum(pc.equal(rows["split"], HOLDOUT)).as_py() or 0,
                 "train_created_from": window.start.isoformat(),
@@ -86,7 +105,7 @@ def training_set(
     return pa.concat_tables(built)
 
 
-@dg.asset(**_SHARED, kinds={"xgboost", "mlflow"})
+@dg.asset(**_SHARED, kinds={"xgboost", "lightgbm", "scikitlearn", "mlflow"})
 def trained_model(
     context: dg.AssetExecutionContext,
     installation: dg.ResourceParam[Installation],
@@ -94,8 +113,10 @@ def trained_model(
     training_set: pa.Table,
 ) -> pa.Table:
     """The model as of this period's end, registered in MLflow; or the refusal to train one, with its reason."""
+    rows: list[dict[str, Any]] = []
     try:
-        rows = [_train_period(context, installation, mlflow, period, training_set) for period in periods_of(context)]
+        for period in periods_of(context):
+            rows.append(_train_period(context, installation, mlflow, period, training_set, rows))
     except BaseException:
         # dagster-mlflow would leave the run open, or end it as finished when the process exits.
         mlflow.end_run(status="FAILED")
@@ -105,42 +126,71 @@ def trained_model(
 
 
 def _train_period(
-    context: dg.AssetExecutionContext, installation: Installation, mlflow: Any, period: Period, training_set: pa.Table
-) -> dict[str, object]:
-    rows = rows_of(training_set, period)
+    context: dg.AssetExecutionContext,
+    installation: Installation,
+    mlflow: Any,
+    period: Period,
+    training_set: pa.Table,
+    so_far: list[dict[str, Any]],
+) -> dict[str, Any]:
+    settings, table = installation.settings, training_set.filter(pc.equal(training_set["period"], period.key))
+    rows: pd.DataFrame = table.to_pandas()
     counts = {"train_rows": int((rows["split"] == TRAIN).sum()), "holdout_rows": int((rows["split"] == HOLDOUT).sum())}
-    refusal = refuse_to_train(rows, installation.settings.training)
+    refusal = refuse_to_train(rows, settings.training)
     if refusal is not None:
         context.add_asset_metadata({"refusal": refusal, **counts}, partition_key=period.key)
         return {"period": period.key, "refusal": refusal, **counts}
-    registry = ModelRegistry(installation.home)
-    encoder = Encoder.from_registry(installation.settings.registry)
+    snapshot = _keep(installation, period, table)
+    registry, encoder = ModelRegistry(installation.home), Encoder.from_registry(settings.registry)
+    cause = asked_by(period.key, installation.events)
     with mlflow.start_run(nested=True, run_name=f"train {period.key}"), tempfile.TemporaryDirectory() as folder:
-        mlflow.set_tags({"period": period.key, "dagster_run_id": context.run.run_id})
-        trained = train(rows, encoder, installation.settings.training)
+        mlflow.set_tags({"period": period.key, "dagster_run_id": context.run.run_id, "trigger": cause.name})
+        found = train_candidate(rows, encoder, settings, _last_recipe(installation, period, so_far), context.log.info)
         bundle = Path(folder) / "bundle"
-        fingerprint = save_bundle(bundle, trained.model, encoder, rows[rows["split"] == HOLDOUT])
-        settings = installation.settings.training
-        mlflow.log_params({**settings.parameters, "rounds": settings.rounds, "seed": settings.seed, **counts})
+        holdout = rows[rows["split"] == HOLDOUT]
+        fingerprint = save_bundle(bundle, found.learner, found.recipe, found.calibrator, encoder, holdout)
+        mlflow.log_params({**_parameters(found), **counts, "snapshot": snapshot.path})
         registered = registry.find(period.key, fingerprint)
         is_new = registered is None
         if registered is None:
+            folds = CalibrationFolds.of(settings) if found.tuned.stopped != "no folds" else None
+            made = record(
+                installation.home,
+                bundle,
+                fingerprint,
+                snapshot,
+                trigger=cause.name,
+                trigger_reason=cause.reason,
+                calibration=folds,
+            )
+            write_record(bundle, made)
+            mlflow.set_tags({"git_commit": made.provenance.git_commit, "lock_sha256": made.provenance.lock_sha256})
             registered = registry.register(bundle, encoder, period.key, fingerprint)
+            registry.log_rows(registered.run_id, trials_table(found.tuned), "trials.json")
+    importance = dict(zip(encoder.columns, found.learner.importance().tolist(), strict=True))
     context.add_asset_metadata(
         {
             "model_version": registered.version,
             "mlflow_run_id": registered.run_id,
             "fingerprint": fingerprint,
             "is_new_version": is_new,
-            "feature_importance": dg.MetadataValue.md(bar_plot(trained.importance, "share of gain")),
+            "algorithm": found.recipe.algorithm,
+            "recipe": dg.MetadataValue.json(dict(found.recipe.parameters)),
+            "trials": dg.MetadataValue.md(study_plot(found.tuned)),
+            "search": "; ".join([f"{len(found.tuned.trials)} trials", *found.tuned.remarks]),
+            "snapshot": snapshot.path,
+            "trigger": f"{cause.name}: {cause.reason}",
+            "feature_importance": dg.MetadataValue.md(bar_plot(importance, "importance (share)")),
+            "remark": remark_on_features(rows, encoder) or "every feature has values",
             **counts,
         },
         partition_key=period.key,
     )
-    return {"period": period.key, **vars(registered), **counts}
+    of_recipe = {"algorithm": found.recipe.algorithm, "recipe": found.recipe.to_json(), "snapshot": snapshot.path}
+    return {"period": period.key, **vars(registered), **counts, **of_recipe}
 
 
-@dg.asset(**_SHARED, kinds={"scikitlearn", "deltalake"})
+@dg.asset(**_SHARED, kinds={"scipy", "deltalake"})
 def model_evaluation(
     context: dg.AssetExecutionContext,
     installation: dg.ResourceParam[Installation],
@@ -148,26 +198,150 @@ def model_evaluation(
     training_set: pa.Table,
 ) -> pa.Table:
     """How the period's model does on its holdout: the newest matured leads, which no model had seen. With intervals."""
-    rows = []
+    rows, settings = [], installation.settings
+    for period, candidate, scorer, holdout in _candidates(context, installation, trained_model, training_set):
+        scores, labels = scorer.probabilities(holdout), holdout["label"].to_numpy(dtype=np.float64)
+        values = deal_values(installation.lakehouse, holdout["lead_id"].tolist(), period.end)
+        metrics = judge(labels, scores, settings.evaluation, settings.training.seed, values)
+        rows += judgement.figure_rows(OfModel(period.key, candidate.version), metrics)
+        told = {m.name: m.value for m in metrics} | {"auc_low": metrics[0].low, "auc_high": metrics[0].high}
+        pictures = judgement.pictures(labels, scores)
+        card = model_card(candidate.version, read_record(_record_of(installation, candidate)), metrics, settings)
+        context.add_asset_metadata(
+            {
+                **{name: value for name, value in told.items() if np.isfinite(value)},
+                "holdout_rows": len(holdout),
+                "model_card": dg.MetadataValue.md(card),
+                **{name: dg.MetadataValue.md(picture) for name, picture in pictures.items()},
+            },
+            partition_key=period.key,
+        )
+        registry = ModelRegistry(installation.home)
+        registry.log_judgement(candidate.run_id, metrics, pictures, card)
+    return pa.Table.from_pylist(rows, schema=judgement.EVALUATION_SCHEMA)
+
+
+@dg.asset(**_SHARED, kinds={"scipy", "deltalake"})
+def segment_evaluation(
+    context: dg.AssetExecutionContext,
+    installation: dg.ResourceParam[Installation],
+    trained_model: pa.Table,
+    training_set: pa.Table,
+) -> pa.Table:
+    """The holdout's figures in each segment that the settings name; groups that are too small say so."""
+    rows, settings = [], installation.settings
+    for period, candidate, scorer, holdout in _candidates(context, installation, trained_model, training_set):
+        labels, scores = holdout["label"].to_numpy(dtype=np.float64), scorer.probabilities(holdout)
+        found = by_segment(
+            holdout, settings.evaluation.segments, labels, scores, settings.evaluation, settings.training.seed
+        )
+        rows += judgement.segment_rows(OfModel(period.key, candidate.version), found)
+        enough = {(segment.column, segment.group): segment.status == "ok" for segment in found}
+        context.add_asset_metadata(
+            {"groups": len(enough), "groups_with_enough_leads": sum(enough.values())}, partition_key=period.key
+        )
+    return pa.Table.from_pylist(rows, schema=judgement.SEGMENT_SCHEMA)
+
+
+@dg.asset(**_SHARED, deps=["raw_leads"], kinds={"scipy", "deltalake"})
+def model_fairness(
+    context: dg.AssetExecutionContext,
+    installation: dg.ResourceParam[Installation],
+    trained_model: pa.Table,
+    training_set: pa.Table,
+) -> pa.Table:
+    """Whether the best of the holdout would be chosen alike among the groups of each declared sensitive attribute."""
+    rows, settings = [], installation.settings
+    for period, candidate, scorer, holdout in _candidates(context, installation, trained_model, training_set):
+        whole = judgement.with_sensitive_columns(holdout, installation.lakehouse, settings.registry)
+        labels, scores = whole["label"].to_numpy(dtype=np.float64), scorer.probabilities(whole)
+        found = assess_fairness(whole, labels, scores, settings.registry, settings.evaluation, settings.training.seed)
+        rows += judgement.fairness_rows(OfModel(period.key, candidate.version), found)
+        told = {attribute.attribute: f"{attribute.verdict}: {attribute.sentence}" for attribute in found}
+        context.add_asset_metadata(
+            told or {"sensitive_attributes": "none: no column has role sensitive"}, partition_key=period.key
+        )
+    return pa.Table.from_pylist(rows, schema=judgement.FAIRNESS_SCHEMA)
+
+
+@dg.asset(**_SHARED, kinds={"xgboost", "deltalake"})
+def model_explanation(
+    context: dg.AssetExecutionContext,
+    installation: dg.ResourceParam[Installation],
+    trained_model: pa.Table,
+    training_set: pa.Table,
+) -> pa.Table:
+    """What drives the model's scores: exact contributions of each feature over a sample of the holdout."""
+    rows, settings = [], installation.settings
+    for period, candidate, scorer, holdout in _candidates(context, installation, trained_model, training_set):
+        sample = sample_of(holdout, settings.training.seed)
+        effects = explain_model(scorer, sample, settings.registry)
+        rows += judgement.explanation_rows(OfModel(period.key, candidate.version), effects)
+        strengths = {effect.feature: (effect.strength, effect.low, effect.high) for effect in effects}
+        panels = {
+            effect.feature: [(point.group, point.effect, point.low, point.high) for point in effect.dependence]
+            for effect in effects[:_PANELS]
+        }
+        title = f"v{candidate.version}, {len(sample):,} leads"
+        context.add_asset_metadata(
+            {
+                "strongest": ", ".join(effect.feature for effect in effects[:3]),
+                "strength": dg.MetadataValue.md(interval_plot(strengths, title, "mean change of the log odds")),
+                "dependence": dg.MetadataValue.md(dependence_plot(panels, title)),
+            },
+            partition_key=period.key,
+        )
+    return pa.Table.from_pylist(rows, schema=judgement.EXPLANATION_SCHEMA)
+
+
+def _candidates(
+    context: dg.AssetExecutionContext, installation: Installation, trained_model: pa.Table, training_set: pa.Table
+) -> Iterator[tuple[Period, RegisteredModel, Scorer, pd.DataFrame]]:
+    """Each period that has a candidate, with its scorer and the rows it is judged on."""
     for period in periods_of(context):
         candidate = candidate_of(trained_model, period)
-        if candidate is None:
-            continue
-        holdout = holdout_of(training_set, period)
-        scores = load_scorer(installation.home.data / candidate.bundle, candidate.fingerprint).probabilities(holdout)
-        labels = holdout["label"].to_numpy(dtype=np.float64)
-        metrics = evaluate(labels, scores)
-        rows += [{"period": period.key, "version": candidate.version, "metric": m.name, **_figures(m)} for m in metrics]
-        told = {m.name: m.value for m in metrics} | {"auc_low": metrics[0].low, "auc_high": metrics[0].high}
-        calibration = dg.MetadataValue.md(calibration_plot(labels, scores, f"calibration, {len(holdout):,} leads"))
-        context.add_asset_metadata(
-            {**told, "holdout_rows": len(holdout), "calibration": calibration}, partition_key=period.key
-        )
-        ModelRegistry(installation.home).log_metrics(
-            candidate.run_id, {f"holdout_{name}": value for name, value in told.items() if np.isfinite(value)}
-        )
-    return pa.Table.from_pylist(rows, schema=EVALUATION_SCHEMA)
+        if candidate is not None:
+            scorer = load_scorer(installation.home.data / candidate.bundle, candidate.fingerprint)
+            yield period, candidate, scorer, holdout_of(training_set, period)
 
 
-def _figures(metric: Metric) -> dict[str, float | int]:
-    return {"value": metric.value, "low": metric.low, "high": metric.high, "n": metric.n}
+def _keep(installation: Installation, period: Period, rows: pa.Table) -> Snapshot:
+    """The snapshot of `rows`; the same rows are kept once."""
+    made_from = ("lead_features", "ground_truth_labels")
+    there = [table for table in made_from if installation.lakehouse.exists(table)]  # not where a person loaded the rows
+    inputs = delta_versions(installation.lakehouse, there)
+    settings_sha256 = shaping_settings_sha256(installation.settings)
+    return take(rows, installation.home.snapshots, period, inputs=inputs, settings_sha256=settings_sha256)
+
+
+def _last_recipe(installation: Installation, period: Period, so_far: list[dict[str, Any]]) -> Recipe | None:
+    """The recipe of the model that was trained last before `period`: of this run's periods, else of the table's.
+
+    Not the champion's, because which model that was is decided later, in the same run when a range is materialised:
+    the same months done again would then begin from other recipes.
+    """
+    rows = so_far
+    if installation.lakehouse.exists("trained_model"):
+        rows = installation.lakehouse.read("trained_model").to_pylist() + so_far
+    known = {row["period"]: row.get("recipe") for row in rows}
+    earlier = {key: recipe for key, recipe in known.items() if recipe is not None and key < period.key}
+    return Recipe.from_json(earlier[max(earlier)]) if earlier else None
+
+
+def _parameters(found: Candidate) -> dict[str, object]:
+    """What is logged of the recipe and the calibration, under the settings' own names."""
+    recipe, calibrator = found.recipe, found.calibrator
+    return {
+        **recipe.parameters,
+        "algorithm": recipe.algorithm,
+        "class_weight": recipe.class_weight,
+        "seed": recipe.seed,
+        "calibration_slope": calibrator.slope,
+        "calibration_intercept": calibrator.intercept,
+        "trials": len(found.tuned.trials),
+        "search_stopped_by": found.tuned.stopped,
+    }
+
+
+def _record_of(installation: Installation, candidate: RegisteredModel) -> Path:
+    return (installation.home.data / candidate.bundle).parent / RECORD

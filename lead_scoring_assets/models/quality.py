@@ -3,7 +3,7 @@
 from lead_scoring_assets.contracts.findings import Finding
 from lead_scoring_assets.errors import LakehouseError, LeakageError
 from lead_scoring_assets.installation import Installation
-from lead_scoring_assets.models.scorer import load_scorer
+from lead_scoring_assets.models.bundle import load_scorer
 from lead_scoring_assets.models.training_set import HOLDOUT, KEYS, TRAIN
 from lead_scoring_assets.periods import Period
 

@@ -1,22 +1,35 @@
-"""MLflow: the run that trained a model, its registered version, and the champion alias. Decisions are not made here."""
+"""MLflow: the run that trained a model, its registered version, its aliases and tags. Decisions are not made here."""
 
+import json
 import os
+import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
+import pyarrow as pa
+
 from lead_scoring_assets.errors import LakehouseError
+from lead_scoring_assets.evaluation.metrics import Metric
+from lead_scoring_assets.files import write_atomically
+from lead_scoring_assets.models.bundle import example_rows, requirements
 from lead_scoring_assets.models.encoder import Encoder
+from lead_scoring_assets.models.record import RECORD
+from lead_scoring_assets.plots import png_of
 from lead_scoring_assets.settings import Home
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-CHAMPION = "champion"
+PRODUCTION, STAGING, DEVELOPMENT = "production", "staging", "development"
+"""Aliases: the champion, the candidate that waits for approval, the newest version that is neither nor archived."""
+ARCHIVED = "archived"
+"""Tag of versions that were live and are not any more, or that a person rejected."""
 _PERIOD, _FINGERPRINT, _BUNDLE = "period", "fingerprint", "bundle"
 
 
@@ -59,6 +72,12 @@ class ModelRegistry:
         with _unless_it_exists():
             client.create_registered_model(self.name, description="Probability that a lead converts.")
 
+    @property
+    def is_prepared(self) -> bool:
+        """Whether there is a store to ask: opening a local one that is not there would make it."""
+        is_elsewhere = self._home.settings.mlflow.tracking_uri is not None
+        return is_elsewhere or (self._home.mlflow / "mlflow.db").is_file()
+
     def find(self, period: str, fingerprint: str) -> RegisteredModel | None:
         """The version that was trained at the end of `period` with exactly this content, if there is one."""
         found = self.client.search_model_versions(
@@ -69,25 +88,28 @@ class ModelRegistry:
     def register(self, bundle: Path, encoder: Encoder, period: str, fingerprint: str) -> RegisteredModel:
         """Log `bundle` to the active MLflow run as a pickle-free pyfunc that gives probabilities, and register it."""
         import mlflow
-        import xgboost
         from mlflow.models import ModelSignature
         from mlflow.types import ColSpec, Schema
 
         inputs = [ColSpec("double", name, required=False) for name in encoder.numeric]
         inputs += [ColSpec("string", name, required=False) for name in encoder.categories]
         with warnings.catch_warnings():
-            # It asks for an input example to check the signature with; ours is stated, and golden rows check the model.
+            # It asks for an example; where there was no holdout there is none.
             warnings.filterwarnings("ignore", message=".*input example was not provided", category=UserWarning)
             info = mlflow.pyfunc.log_model(
                 name="model",
-                loader_module="lead_scoring_assets.models.scorer",
+                loader_module="lead_scoring_assets.models.bundle",
                 data_path=str(bundle),
                 # Stated, because finding them out by importing everything takes MLflow five seconds a model.
-                pip_requirements=["lead-scoring", f"xgboost=={xgboost.__version__}"],
+                pip_requirements=requirements(bundle),
                 signature=ModelSignature(inputs=Schema(inputs), outputs=Schema([ColSpec("double")])),
+                input_example=example_rows(bundle),
             )
         run = mlflow.active_run()
-        relative = self._relative(Path(unquote(urlparse(info.artifact_path).path)) / "data" / bundle.name)
+        kept = Path(unquote(urlparse(info.artifact_path).path)) / "data" / bundle.name
+        relative = self._relative(kept)
+        if (told := bundle.with_name(RECORD)).exists():  # what it takes to train it again stays beside the model
+            write_atomically(kept.with_name(RECORD), told.read_bytes())
         # All tags at once: a version without its bundle, left by a process that died in between, could not be used.
         version = self.client.create_model_version(
             self.name,
@@ -98,19 +120,89 @@ class ModelRegistry:
         )
         return RegisteredModel(int(version.version), run.info.run_id, relative, fingerprint)
 
-    def log_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
-        for name, value in metrics.items():
-            self.client.log_metric(run_id, name, value)
+    def log_judgement(self, run_id: str, metrics: Sequence[Metric], pictures: Mapping[str, str], card: str) -> None:
+        """Keep what was found on the holdout beside the run: figures with both ends of their intervals, pictures, card."""
+        from mlflow.entities import Metric as Logged
 
-    def champion_version(self) -> int | None:
-        """Where the alias points, or None."""
-        alias = self.client.get_registered_model(self.name).aliases.get(CHAMPION)
-        return int(alias) if alias is not None else None
+        named = [
+            (f"holdout_{metric.name}{edge}", value)
+            for metric in metrics
+            for edge, value in (("", metric.value), ("_low", metric.low), ("_high", metric.high))
+        ]
+        # No time of day of ours: MLflow wants one, and the figures are those of the period's end.
+        logged = [Logged(name, value, 0, 0) for name, value in named if isfinite(value)]
+        self.client.log_batch(run_id, metrics=logged)
+        with tempfile.TemporaryDirectory() as folder:
+            for name, picture in pictures.items():
+                (Path(folder) / f"{name}.png").write_bytes(png_of(picture))
+            (Path(folder) / "model_card.md").write_text(card, encoding="utf-8")
+            self.client.log_artifacts(run_id, folder, "holdout")
 
-    def point_champion_to(self, version: int) -> None:
-        """Move the alias; nothing happens when it is there already."""
-        if self.champion_version() != version:
-            self.client.set_registered_model_alias(self.name, CHAMPION, str(version))
+    def log_rows(self, run_id: str, rows: pa.Table, name: str) -> None:
+        """Keep a small table beside the run, as JSON."""
+        self.client.log_text(run_id, json.dumps(rows.to_pylist(), indent=1), name)
+
+    def find_version(self, number: int) -> tuple[RegisteredModel, str] | None:
+        """The version of this number and the key of the period at whose end it was trained, if there is one."""
+        found = self.client.search_model_versions(f"name = '{self.name}' AND version_number = {number}")
+        return (self._describe(found[0]), found[0].tags[_PERIOD]) if found else None
+
+    def versions(self) -> list[tuple[RegisteredModel, str]]:
+        """Every version with the key of the period at whose end it was trained, in order of number."""
+        found = self.client.search_model_versions(f"name = '{self.name}'")
+        told = [(self._describe(version), str(version.tags[_PERIOD])) for version in found]
+        return sorted(told, key=lambda pair: pair[0].version)
+
+    def aliased(self, alias: str) -> int | None:
+        """Where an alias points, or None."""
+        number = self.client.get_registered_model(self.name).aliases.get(alias)
+        return int(number) if number is not None else None
+
+    def production_version(self) -> int | None:
+        """The champion as MLflow has it, or None."""
+        return self.aliased(PRODUCTION)
+
+    def archived_versions(self) -> frozenset[int]:
+        """The versions that are tagged as archived."""
+        found = self.client.search_model_versions(f"name = '{self.name}' AND tags.{ARCHIVED} = 'true'")
+        return frozenset(int(version.version) for version in found)
+
+    def follow(self, production: int | None, staging: int | None, archived: Set[int]) -> None:
+        """Move the aliases and tags to where the versions stand; nothing is written where they are there.
+
+        The champion's alias first: who loads by alias is served soonest. One call moves it, so it is never missing.
+        """
+        client = self.client
+        self._point(client, PRODUCTION, production)
+        self._point(client, STAGING, staging)
+        versions = client.search_model_versions(f"name = '{self.name}'")
+        for version in versions:
+            is_archived, has_tag = int(version.version) in archived, ARCHIVED in version.tags
+            if is_archived and not has_tag:
+                client.set_model_version_tag(self.name, version.version, ARCHIVED, "true")
+            elif has_tag and not is_archived:
+                client.delete_model_version_tag(self.name, version.version, ARCHIVED)
+        placed = archived | {production, staging}
+        free = [int(version.version) for version in versions if int(version.version) not in placed]
+        self._point(client, DEVELOPMENT, max(free, default=None))
+
+    def try_to_follow(self, production: int | None, staging: int | None, archived: Set[int]) -> str | None:
+        """`follow`, where a store that cannot be reached or does not know a version is told and not raised."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.follow(production, staging, archived)
+        except MlflowException as problem:
+            return str(problem)
+        return None
+
+    def _point(self, client: "MlflowClient", alias: str, version: int | None) -> None:
+        if self.aliased(alias) == version:
+            return
+        if version is None:
+            client.delete_registered_model_alias(self.name, alias)
+        else:
+            client.set_registered_model_alias(self.name, alias, str(version))
 
     def close_failed_runs(self, dagster_run_id: str) -> list[str]:
         """Mark MLflow runs of a Dagster run that did not finish as FAILED (a killed process could not); their ids."""

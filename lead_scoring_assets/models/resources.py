@@ -15,11 +15,12 @@ from lead_scoring_assets.models.registry import ModelRegistry
 )
 def mlflow_tracking(context: dg.InitResourceContext) -> Iterator[Any]:
     """One MLflow run for this Dagster run, in the installation's store, tagged with the Dagster run id."""
-    from dagster_mlflow import mlflow_tracking as original
-
     installation: Installation = context.resources.installation
     registry = ModelRegistry(installation.home)
     registry.prepare()
+    # After the registry, which tells MLflow how quiet to be: it reads that when it is imported.
+    from dagster_mlflow import mlflow_tracking as original
+
     yield from original.resource_fn(
         context.replace_config({"experiment_name": registry.name, "mlflow_tracking_uri": registry.tracking_uri})
     )

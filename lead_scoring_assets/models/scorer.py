@@ -1,117 +1,62 @@
-"""A trained model as a folder of plain files (no pickle), and the scorer that everything loads from it.
+"""The scorer that batch scoring, evaluation, explanations and MLflow share. How it is stored stands in `bundle.py`."""
 
-Training writes the folder, MLflow keeps it, batch scoring and `models:/name@champion` read it: one artefact, one path.
-"""
-
-import hashlib
-import json
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lead_scoring_assets.errors import LakehouseError
+from lead_scoring_assets.models.calibration import Calibrator
 from lead_scoring_assets.models.encoder import Encoder
+from lead_scoring_assets.models.learners import Learner
+from lead_scoring_assets.models.recipe import Recipe
 
-if TYPE_CHECKING:
-    import xgboost
-
-MODEL, ENCODER, GOLDEN, MANIFEST = "model.ubj", "encoder.json", "golden.json", "manifest.json"
-_FILES = (MODEL, ENCODER, GOLDEN)
-_GOLDEN_ROWS = 20
+Floats = npt.NDArray[np.float64]
+# Rows that are encoded at a time: memory stays bounded, however many leads come.
+_CHUNK = 100_000
 
 
 class Scorer:
-    """Gives every lead a probability of conversion."""
+    """Gives every lead a calibrated probability of conversion, and what it is made of."""
 
-    def __init__(self, booster: "xgboost.Booster", encoder: Encoder) -> None:
-        self._booster = booster
+    def __init__(self, learner: Learner, encoder: Encoder, recipe: Recipe, calibrator: Calibrator) -> None:
+        self._learner = learner
         self._encoder = encoder
+        self.recipe = recipe
+        self.calibrator = calibrator
 
     @property
     def columns(self) -> list[str]:
-        """The feature columns that `probabilities` reads."""
+        """The feature columns that are read, in the order of `contributions`."""
         return self._encoder.columns
 
-    def probabilities(self, features: pd.DataFrame) -> npt.NDArray[np.float64]:
+    def probabilities(self, features: pd.DataFrame) -> Floats:
         """Probability of conversion for each row of `features` (columns by name), shape (rows,)."""
-        import xgboost
+        return self.calibrator.probabilities(self.margins(features))
 
-        if not len(features):
-            return np.empty(0)
-        matrix = xgboost.DMatrix(self._encoder.encode(features), feature_types=self._encoder.feature_types, nthread=1)
-        return np.asarray(self._booster.predict(matrix), dtype=np.float64)
+    def margins(self, features: pd.DataFrame) -> Floats:
+        """The learner's own log odds, before calibration, shape (rows,)."""
+        return np.concatenate([self._learner.margins(matrix) for matrix in self._matrices(features)])
 
-    def predict(self, model_input: pd.DataFrame) -> npt.NDArray[np.float64]:
+    def contributions(self, features: pd.DataFrame) -> Floats:
+        """What each column adds to the calibrated log odds, shape (rows, columns + 1).
+
+        Exact SHAP values; the base stands last. A row adds up to log(p / (1 − p)) of its probability, within 1e-5.
+        """
+        values = np.concatenate([self._learner.contributions(matrix) for matrix in self._matrices(features)])
+        values *= self.calibrator.slope
+        values[:, -1] += self.calibrator.intercept
+        return values
+
+    def importance(self) -> dict[str, float]:
+        """Share of each feature in what the learner learned; adds up to 1, or is all 0."""
+        return dict(zip(self.columns, self._learner.importance().tolist(), strict=True))
+
+    def predict(self, model_input: pd.DataFrame) -> Floats:
         """MLflow's name for the same: probabilities, never classes."""
         return self.probabilities(model_input)
 
-
-def save_bundle(folder: Path, model: bytes, encoder: Encoder, sample: pd.DataFrame) -> str:
-    """Write the model's folder and return its fingerprint (SHA-256 over the files' checksums).
-
-    `sample`: rows whose scores are stored beside the model; a loader that scores them otherwise is refused.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / MODEL).write_bytes(model)
-    (folder / ENCODER).write_text(encoder.to_json(), encoding="utf-8")
-    golden = sample.head(_GOLDEN_ROWS)[encoder.columns]
-    rows = json.loads(golden.to_json(orient="records", double_precision=15))
-    # The rows as they will be read back are scored: as text, a number may have lost its last digit.
-    scores = Scorer(_booster(model), encoder).probabilities(pd.DataFrame(rows, columns=encoder.columns))
-    (folder / GOLDEN).write_text(json.dumps({"rows": rows, "scores": scores.tolist()}), encoding="utf-8")
-    sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in _FILES}
-    (folder / MANIFEST).write_bytes(_manifest(sums))
-    return _fingerprint(sums)
-
-
-def load_scorer(folder: Path, fingerprint: str | None = None) -> Scorer:
-    """Load and verify a model's folder: its checksums, the fingerprint where one is known, and the golden scores.
-
-    Raises:
-        LakehouseError: a file is missing, was changed, or scores its golden rows differently.
-    """
-    try:
-        manifest = (folder / MANIFEST).read_bytes()
-        files = {name: (folder / name).read_bytes() for name in _FILES}
-    except OSError as problem:
-        raise LakehouseError(f"model in {folder} cannot be read ({problem}); roll back, or train it again.") from None
-    sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    if _manifest(sums) != manifest:
-        changed = [str(folder / name) for name, total in sums.items() if total.encode() not in manifest]
-        raise LakehouseError(
-            f"model file {' and '.join(changed) or folder / MANIFEST} was changed since training (its checksum and "
-            f"{MANIFEST} disagree); roll back, or train it again."
-        )
-    if fingerprint is not None and _fingerprint(sums) != fingerprint:
-        raise LakehouseError(f"model in {folder} is not the one that was deployed (fingerprint differs); roll back.")
-    scorer = Scorer(_booster(files[MODEL]), Encoder.from_json(files[ENCODER].decode()))
-    golden = json.loads(files[GOLDEN])
-    found = scorer.probabilities(pd.DataFrame(golden["rows"], columns=scorer.columns))
-    if not np.array_equal(found, np.asarray(golden["scores"], dtype=np.float64)):
-        raise LakehouseError(
-            f"model in {folder} scores its golden rows differently from when it was trained; "
-            "the installed xgboost differs: install the locked environment."
-        )
-    return scorer
-
-
-def _load_pyfunc(path: str) -> Scorer:
-    """MLflow's entry point (loader module): no pickle is involved."""
-    return load_scorer(Path(path))
-
-
-def _booster(model: bytes) -> "xgboost.Booster":
-    import xgboost
-
-    return xgboost.Booster(params={"nthread": 1}, model_file=bytearray(model))
-
-
-def _manifest(sums: dict[str, str]) -> bytes:
-    return json.dumps(sums, indent=1).encode()
-
-
-def _fingerprint(sums: dict[str, str]) -> str:
-    return hashlib.sha256(json.dumps(sums, sort_keys=True).encode()).hexdigest()
+    def _matrices(self, features: pd.DataFrame) -> Iterator[npt.NDArray[np.float32]]:
+        """The encoded rows, a chunk at a time; of no rows one chunk, so that shapes are right."""
+        for start in range(0, max(len(features), 1), _CHUNK):
+            yield self._encoder.encode(features.iloc[start : start + _CHUNK])

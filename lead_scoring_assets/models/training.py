@@ -1,22 +1,14 @@
-"""Fitting one model. Which rows it sees is decided in `training_set.py`, whether it is used in `gate.py`."""
+"""Fitting one model. Which rows it sees is decided in `training_set.py`, with what in `tuning.py`."""
 
-import warnings
-from dataclasses import dataclass
-
+import numpy as np
 import pandas as pd
 
-from lead_scoring_assets.errors import TrainingError
+from lead_scoring_assets.models import learners
 from lead_scoring_assets.models.encoder import Encoder
+from lead_scoring_assets.models.learners import Learner
+from lead_scoring_assets.models.recipe import Recipe
 from lead_scoring_assets.models.training_set import HOLDOUT, TRAIN
 from lead_scoring_assets.settings import Training
-
-
-@dataclass(frozen=True)
-class TrainedModel:
-    """A fitted booster in XGBoost's own format (UBJSON), and the share of gain that each feature brought."""
-
-    model: bytes
-    importance: dict[str, float]
 
 
 def refuse_to_train(training_set: pd.DataFrame, settings: Training) -> str | None:
@@ -38,36 +30,22 @@ def refuse_to_train(training_set: pd.DataFrame, settings: Training) -> str | Non
     return None
 
 
-def train(training_set: pd.DataFrame, encoder: Encoder, settings: Training) -> TrainedModel:
-    """Fit gradient-boosted trees on the rows of split `train`, in their order: same rows, same bytes.
+def remark_on_features(training_set: pd.DataFrame, encoder: Encoder) -> str | None:
+    """Which features have no value that can be used in any training lead, or None; they are harmless, and useless."""
+    train = training_set[training_set["split"] == TRAIN]
+    is_unknown = np.isnan(encoder.encode(train))
+    empty = [name for position, name in enumerate(encoder.columns) if is_unknown[:, position].all()]
+    if not empty or not len(train):
+        return None
+    return f"no known value in any of {len(train):,} training leads: {', '.join(empty)}"
+
+
+def fit_model(training_set: pd.DataFrame, encoder: Encoder, recipe: Recipe) -> Learner:
+    """Fit `recipe` on the rows of split `train`, in their order: same rows, same bytes.
 
     Raises:
-        TrainingError: XGBoost refuses the parameters or the rows.
+        TrainingError: the learner refuses the parameters or the rows.
     """
-    import xgboost
-
-    rows = training_set[training_set["split"] == TRAIN]
-    features, labels = encoder.encode(rows), rows["label"].to_numpy()
-    # One thread: sums in one order, so that the same rows give the same model, byte for byte.
-    fixed = {"objective": "binary:logistic", "tree_method": "hist", "nthread": 1, "seed": settings.seed}
-    try:
-        with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always")
-            # The encoder, not the booster, knows the names of columns: XGBoost does not take every name.
-            matrix = xgboost.DMatrix(features, label=labels, feature_types=encoder.feature_types, nthread=1)
-            booster = xgboost.train({**settings.parameters, **fixed}, matrix, num_boost_round=settings.rounds)
-            gain = booster.get_score(importance_type="total_gain")
-    except xgboost.core.XGBoostError as problem:
-        raise TrainingError(_explain(str(problem).splitlines()[0])) from problem
-    for warning in told:
-        # XGBoost only warns about a parameter that it does not know, and trains without it.
-        if "are not used" in str(warning.message):
-            raise TrainingError(_explain(str(warning.message).splitlines()[-1]))
-        warnings.warn(warning.message, stacklevel=2)
-    total = sum(gain.values()) or 1.0
-    importance = {name: gain.get(f"f{position}", 0.0) / total for position, name in enumerate(encoder.columns)}
-    return TrainedModel(model=bytes(booster.save_raw("ubj")), importance=importance)
-
-
-def _explain(problem: str) -> str:
-    return f"training failed, XGBoost says: {problem.rstrip('.')}. Check training.parameters in lead_scoring.yaml."
+    train = training_set[training_set["split"] == TRAIN]
+    labels = train["label"].to_numpy(dtype=np.float64, na_value=np.nan)
+    return learners.fit(recipe, encoder.encode(train), labels, encoder.feature_types)

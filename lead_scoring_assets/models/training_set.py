@@ -10,6 +10,7 @@ from lead_scoring_assets.labels.maturity import first_rows, labels_known_at, mat
 from lead_scoring_assets.lakehouse.names import quoted
 from lead_scoring_assets.lakehouse.query import query
 from lead_scoring_assets.periods import Period, months_before
+from lead_scoring_assets.settings import EXPANDING_MONTHS
 
 TRAIN, HOLDOUT = "train", "holdout"
 KEYS = ("period", "split", "lead_id", "created_at", "label")
@@ -30,11 +31,11 @@ class TrainingWindow:
     end: datetime
 
     @classmethod
-    def of(cls, period: Period, conversion_window: timedelta, months: int) -> "TrainingWindow":
-        """The window of the model trained at the end of `period` on `months` months of leads."""
+    def of(cls, period: Period, conversion_window: timedelta, months: int | None) -> "TrainingWindow":
+        """The window of the model trained at the end of `period` on `months` months of leads; None: it expands."""
         holdout, end = matured_cohort(period, conversion_window)
         embargo = holdout - conversion_window
-        return cls(start=months_before(embargo, months), embargo=embargo, holdout=holdout, end=end)
+        return cls(start=months_before(embargo, months or EXPANDING_MONTHS), embargo=embargo, holdout=holdout, end=end)
 
 
 def build_training_set(

@@ -10,7 +10,7 @@ from lead_scoring_assets.evaluation.metrics import CONFIDENCE, Metric, evaluate,
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.labels.maturity import first_rows, labels_known_at
 from lead_scoring_assets.lakehouse.query import query
-from lead_scoring_assets.models.scorer import load_scorer
+from lead_scoring_assets.models.bundle import load_scorer
 from lead_scoring_assets.promotion.deployments import Deployment, Deployments
 
 CALLED_SHARE = 0.2
@@ -18,7 +18,7 @@ CALLED_SHARE = 0.2
 # As known at the newest moment of which there is a label; a lead counts once, with the score of its arrival.
 _NOW = "(SELECT max(label_known_at) FROM ground_truth_labels)"
 MATURED = f"""matured AS (
-    SELECT s.lead_id, s.period, s.rank, s.probability, l.label
+    SELECT s.lead_id, s.period, s.priority, s.probability, l.label
     FROM {first_rows("lead_scores", "scored_at")} s
     JOIN {labels_known_at("ground_truth_labels", _NOW)} l USING (lead_id)
     WHERE l.matures_at <= {_NOW}
@@ -60,7 +60,7 @@ def measure_benefit(installation: Installation, called_share: float = CALLED_SHA
         f"""
         WITH {MATURED}, ranked AS (
             SELECT period, label,
-                   row_number() OVER (PARTITION BY period ORDER BY rank) <= $1 * count(*) OVER (PARTITION BY period)
+                   row_number() OVER (PARTITION BY period ORDER BY priority) <= $1 * count(*) OVER (PARTITION BY period)
                        AS is_called
             FROM matured
         )

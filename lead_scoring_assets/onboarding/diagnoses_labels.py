@@ -139,7 +139,7 @@ def _training(evidence: Evidence, days: _Days) -> list[Diagnosis]:
         told += f"; at the pace of {pace}, {(end - first).days} days bring {full:,.0f}: never enough"
         remedy = f"lower training.{setting}" + (", or raise training.window_months" if first == window.start else "")
         found.append(Diagnosis("problem", "training minimum", f"training.{setting}", told, remedy, numbers))
-    return [*found, _history(days, window, rules.window_months)]
+    return found if rules.window_months is None else [*found, _history(days, window, rules.window_months)]
 
 
 def _history(days: _Days, window: TrainingWindow, months: int) -> Diagnosis:

@@ -1,15 +1,22 @@
-"""Judgements on the scores: everyone scored once, probabilities, and not the same for everybody."""
+"""Judgements on the scores: everyone scored once, probabilities, a queue without gaps, reasons and changes that add up, and
+not the same for everybody."""
 
 import pyarrow.compute as pc
 
 from lead_scoring_assets.contracts.findings import Finding
+from lead_scoring_assets.errors import LakehouseError, ScoringError
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.query import query
+from lead_scoring_assets.models.reasons import reasons_schema
 from lead_scoring_assets.periods import Period
+from lead_scoring_assets.predictions.model import named_model
+from lead_scoring_assets.predictions.period_scores import reasons_of
 from lead_scoring_assets.promotion.deployments import Deployments
 
 _ENOUGH_TO_DIFFER = 100
 _FEWEST_DISTINCT_SHARE = 0.05
+_REASONED_AGAIN = 200
+_ROUNDING = 1e-12
 
 
 def every_lead_scored_once(installation: Installation, period: Period) -> Finding:
@@ -44,6 +51,56 @@ def scores_are_probabilities(installation: Installation, period: Period) -> Find
     inside = pc.fill_null(pc.and_(pc.greater_equal(scores, 0), pc.less_equal(scores, 1)), False)
     bad = len(scores) - (pc.sum(inside).as_py() or 0)
     return Finding(not bad, f"{bad:,} of {len(scores):,} scores are not between 0 and 1")
+
+
+def priorities_are_a_queue(installation: Installation, period: Period) -> Finding:
+    """Priorities are 1, 2, 3 … from the highest probability down, equal ones by lead id."""
+    found = query(
+        """
+        SELECT count(*) AS n, count(*) FILTER (priority IS DISTINCT FROM place) AS misplaced
+        FROM (SELECT priority, row_number() OVER (ORDER BY probability DESC, lead_id) AS place FROM scores)
+        """,
+        {"scores": installation.lakehouse.scan("lead_scores", periods=[period.key])},
+    ).to_pylist()[0]
+    return Finding(not found["misplaced"], f"{found['misplaced']:,} of {found['n']:,} leads are not at their place")
+
+
+def reasons_hold(installation: Installation, period: Period) -> Finding:
+    """Made again for the best leads, contributions add up to the log odds within 1e-5 and say the reasons that are stored."""
+    stored = installation.lakehouse.read("lead_scores", periods=[period.key])
+    names = reasons_schema().names
+    explained = stored.filter(pc.or_(pc.is_valid(stored["reason_up_1"]), pc.is_valid(stored["reason_down_1"])))
+    best = explained.sort_by("priority").slice(0, _REASONED_AGAIN)
+    if not best.num_rows:
+        return Finding(True, "no lead has reasons")
+    try:
+        # By its number, and not "the one that was live": a check must not make a damaged champion fall back.
+        model = named_model(installation, str(best["model_version"][0]))
+        again = reasons_of(installation, period, best, model)
+    except (LakehouseError, ScoringError) as problem:
+        return Finding(False, str(problem))
+    differing = sum(old != new for old, new in zip(best.select(names).to_pylist(), again.to_pylist(), strict=True))
+    told = f"the reasons of {differing:,} of the best {best.num_rows:,} leads are not those that v{model.version} gives"
+    return Finding(not differing, told, {"leads_with_reasons": explained.num_rows})
+
+
+def changes_add_up(installation: Installation, period: Period) -> Finding:
+    """The previous probability and the parts of data and model add up to the probability."""
+    found = query(
+        """
+        SELECT count(previous_period) AS n, count(change_by_data) AS known,
+               count(*) FILTER (
+                   (change_by_data IS NULL) <> (previous_probability IS NULL)
+                   OR (change_by_model IS NULL) <> (previous_probability IS NULL)
+                   OR NOT abs(previous_probability + change_by_data + change_by_model - probability) <= $1
+               ) AS wrong
+        FROM scores
+        """,
+        {"scores": installation.lakehouse.scan("lead_scores", periods=[period.key])},
+        [_ROUNDING],
+    ).to_pylist()[0]
+    told = f"{found['wrong']:,} of {found['known']:,} changes do not add up ({found['n']:,} leads were scored before)"
+    return Finding(not found["wrong"], told, {"scored_before": found["n"]})
 
 
 def scores_differ(installation: Installation, period: Period) -> Finding:

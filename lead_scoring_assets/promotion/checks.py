@@ -6,4 +6,5 @@ from lead_scoring_assets.promotion import quality
 CHECKS = [
     contract_check("promotion_decision", quality.champion_loads),
     contract_check("promotion_decision", quality.decision_recorded),
+    contract_check("promotion_decision", quality.one_production),
 ]

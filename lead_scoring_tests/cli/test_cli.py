@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 
 from lead_scoring_assets.cli import main
-from lead_scoring_assets.lakehouse.tables import Lakehouse
 from lead_scoring_tests.conftest import MakeHome
 
 
@@ -30,7 +28,9 @@ def test_without_a_verb_the_help_is_shown() -> None:
     assert "Example:" in told.output
 
 
-@pytest.mark.parametrize("words", [["status"], ["arrive"], ["materialize"], ["worklist"], ["results"], ["check"]])
+@pytest.mark.parametrize(
+    "words", [["status"], ["arrive"], ["materialize"], ["worklist"], ["score"], ["results"], ["check"]]
+)
 def test_before_anything_was_prepared_each_verb_says_what_to_do(home: Path, words: list[str]) -> None:
     told = run(*words)
     assert told.exit_code == 2, told.output
@@ -58,19 +58,3 @@ def test_an_unknown_period_is_named(home: Path) -> None:
     told = run("materialize", "--through", "2009-03")
     assert told.exit_code == 2
     assert "is not over" in told.output
-
-
-def test_a_formula_in_a_lead_id_is_harmless_in_the_csv(home: Path) -> None:
-    lakehouse = Lakehouse(home / "data" / "lakehouse")
-    names = ["age", "job", "marital", "education"]
-    lakehouse.replace_periods(
-        "lead_features",
-        ["2009-01"],
-        pa.table({"period": ["2009-01"], "lead_id": ["=2+5"], **{name: ["x"] for name in names}}),
-    )
-    scores = {"period": ["2009-01"], "lead_id": ["=2+5"], "rank": [1], "probability": [0.5], "bucket": ["Warm"]}
-    lakehouse.replace_periods("lead_scores", ["2009-01"], pa.table({**scores, "model_version": [1]}))
-    told = run("worklist", "--format", "csv")
-    assert told.exit_code == 0, told.output
-    assert "2009-01,1,'=2+5,0.5,Warm,1,x,x,x,x" in told.output
-    assert "=2+5" in run("worklist").output

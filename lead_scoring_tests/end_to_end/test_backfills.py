@@ -27,7 +27,16 @@ MONTHS = ["2008-06", "2008-07", "2008-08"]
 EVERYTHING = [f"2008-{month:02}" for month in range(5, 10)]
 _PATIENCE_SECONDS = 240
 # What names a run or a version rather than what was decided.
-_PASSING = {"run_id", "bundle", "actor", "version", "candidate_version", "champion_version", "model_version"}
+_PASSING = {
+    "run_id",
+    "bundle",
+    "actor",
+    "version",
+    "candidate_version",
+    "champion_version",
+    "best_version",
+    "model_version",
+}
 
 
 class Product:

@@ -76,7 +76,7 @@ def test_every_decision_has_its_reason_and_the_alias_follows(installation: Insta
     assert set(decisions["verdict"]) == {"promoted", "rejected", "no_candidate"}
     champion = Deployments(installation.lakehouse).newest()
     assert champion is not None
-    assert ModelRegistry(installation.home).champion_version() == champion.version
+    assert ModelRegistry(installation.home).production_version() == champion.version
 
 
 def test_the_models_that_were_trained_are_finished_in_mlflow(installation: Installation) -> None:
@@ -93,7 +93,7 @@ def test_the_alias_loads_through_mlflow_and_gives_the_batch_scores(installation:
 
     registry = ModelRegistry(installation.home)
     mlflow.set_tracking_uri(registry.tracking_uri)
-    model = mlflow.pyfunc.load_model(f"models:/{registry.name}@champion")
+    model = mlflow.pyfunc.load_model(f"models:/{registry.name}@production")
     champion = Deployments(installation.lakehouse).newest()
     scores = installation.lakehouse.read("lead_scores").to_pandas()
     scored = scores[scores["model_version"] == champion.version].set_index("lead_id")  # type: ignore[union-attr]
@@ -129,7 +129,7 @@ def test_people_find_what_they_look_for(history: Path, run_verb: RunVerb) -> Non
     assert re.search(r"champion\s+v\d+, trained 20", status)
     assert "0 of 1,500 new labels" in status
     rows = run_verb(history, "worklist", "--top", "3", "--format", "csv").stdout.splitlines()
-    assert rows[0].startswith("period,rank,lead_id,probability,bucket,model_version")
+    assert rows[0].startswith("period,priority,lead_id,probability,bucket,model_version")
     assert [row.split(",")[1] for row in rows[1:]] == ["1", "2", "3"]
     assert "random order reaches 20%" in run_verb(history, "results").stdout
 
@@ -172,7 +172,7 @@ def test_the_daemon_ingests_scores_retrains_and_decides_by_itself(
         assert champion is not None
         assert before is not None
         assert (champion.version != before.version) == (decision["verdict"] == "promoted")
-        assert ModelRegistry(house.home).champion_version() == champion.version
+        assert ModelRegistry(house.home).production_version() == champion.version
         assert house.lakehouse.read("lead_scores", periods=[NEXT]).num_rows > 100
         page = _get(f"http://127.0.0.1:{pages}/drift-{NEXT}.html")
         assert page is not None

@@ -136,11 +136,12 @@ def test_the_best_tenth(n: int, top: int) -> None:
     assert figures(labels[::-1], np.linspace(1, 0, n))["precision_at_10_percent"].value == (1.0 if n == 1 else 0.0)
 
 
-def test_ties_at_the_border_of_the_best_tenth_go_by_row() -> None:
+def test_ties_at_the_border_of_the_best_tenth_go_by_chance() -> None:
     labels = np.array([1.0, 0.0] * 10)
-    found = [figures(labels, np.full(20, 0.5))["precision_at_10_percent"].value for _ in range(3)]
-    assert found == [0.5, 0.5, 0.5]
-    assert figures(np.sort(labels)[::-1], np.full(20, 0.5))["precision_at_10_percent"].value == 1.0
+    for rows in (labels, np.sort(labels), np.sort(labels)[::-1]):
+        assert figures(rows, np.full(20, 0.5))["precision_at_10_percent"].value == 0.5
+    above = np.concatenate([[0.9], np.full(19, 0.5)])
+    assert figures(labels, above)["precision_at_10_percent"].value == pytest.approx((1 + 9 / 19) / 2)
 
 
 # Invariants.

@@ -14,18 +14,21 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from lead_scoring_assets.errors import LakehouseError
+from lead_scoring_assets.evaluation.metrics import Metric
+from lead_scoring_assets.models.bundle import load_scorer, save_bundle
+from lead_scoring_assets.models.calibration import identity
 from lead_scoring_assets.models.encoder import Encoder
-from lead_scoring_assets.models.registry import CHAMPION, ModelRegistry, RegisteredModel
-from lead_scoring_assets.models.scorer import load_scorer, save_bundle
-from lead_scoring_assets.models.training import train
+from lead_scoring_assets.models.recipe import documented_recipe
+from lead_scoring_assets.models.registry import DEVELOPMENT, PRODUCTION, STAGING, ModelRegistry, RegisteredModel
+from lead_scoring_assets.models.training import fit_model
 from lead_scoring_assets.models.training_set import TRAIN
+from lead_scoring_assets.plots import bar_plot
 from lead_scoring_assets.settings import SETTINGS_FILE, Home
 
 pytestmark = [
-    # MLflow's own use of SQLAlchemy, its own type hints, and its advice to give an example (the signature is stated).
+    # MLflow's own use of SQLAlchemy, and its own type hints.
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),
     pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType"),
-    pytest.mark.filterwarnings("ignore:.*An input example was not provided when logging the model"),
 ]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,7 +84,9 @@ def leads() -> pd.DataFrame:
 
 def bundle_of(folder: Path, leads: pd.DataFrame, seed: int) -> tuple[Path, str]:
     settings = Home(ROOT).settings.training.model_copy(update={"rounds": 10, "seed": seed})
-    return folder / "bundle", save_bundle(folder / "bundle", train(leads, ENCODER, settings).model, ENCODER, leads)
+    recipe = documented_recipe(settings)
+    learner = fit_model(leads, ENCODER, recipe)
+    return folder / "bundle", save_bundle(folder / "bundle", learner, recipe, identity(), ENCODER, leads)
 
 
 def register(registry: ModelRegistry, folder: Path, leads: pd.DataFrame, period: str, seed: int) -> RegisteredModel:
@@ -194,8 +199,8 @@ def test_the_alias_gives_the_scorers_probabilities(
     prepared: Home, registry: ModelRegistry, leads: pd.DataFrame, tmp_path: Path
 ) -> None:
     registered = register(registry, tmp_path, leads, "2009-07", seed=6)
-    registry.point_champion_to(registered.version)
-    champion = mlflow.pyfunc.load_model(f"models:/{registry.name}@{CHAMPION}")
+    registry.follow(registered.version, None, frozenset())
+    champion = mlflow.pyfunc.load_model(f"models:/{registry.name}@{PRODUCTION}")
     expected = load_scorer(prepared.data / registered.bundle).probabilities(leads)
     found = np.asarray(champion.predict(leads[ENCODER.columns]))
     assert np.array_equal(found, expected)
@@ -203,6 +208,8 @@ def test_the_alias_gives_the_scorers_probabilities(
     assert ((found > 0) & (found < 1)).all()
     shuffled = leads[ENCODER.columns[::-1]].iloc[::-1]
     assert np.array_equal(np.asarray(champion.predict(shuffled)), expected[::-1])
+    assert champion.input_example is not None
+    pd.testing.assert_frame_equal(champion.input_example, leads[ENCODER.columns].head(5), check_dtype=False)
     signature = champion.metadata.signature
     assert signature.inputs.input_names() == ENCODER.columns
     assert [column.type.name for column in signature.outputs.inputs] == ["double"]
@@ -226,36 +233,68 @@ def test_the_alias_moves_and_stays(registry: ModelRegistry, leads: pd.DataFrame,
     one = register(registry, tmp_path / "1", leads, "2009-09", seed=8).version
     two = register(registry, tmp_path / "2", leads, "2009-10", seed=9).version
     for version in (one, two, two, one):
-        registry.point_champion_to(version)
-        assert registry.champion_version() == version
-        assert int(registry.client.get_model_version_by_alias(registry.name, CHAMPION).version) == version
-    registry.client.delete_registered_model_alias(registry.name, CHAMPION)
-    assert registry.champion_version() is None
+        registry.follow(version, None, frozenset())
+        assert registry.production_version() == version
+        assert int(registry.client.get_model_version_by_alias(registry.name, PRODUCTION).version) == version
+    registry.client.delete_registered_model_alias(registry.name, PRODUCTION)
+    assert registry.production_version() is None
 
 
 def test_an_alias_that_is_there_already_is_not_written(
     registry: ModelRegistry, leads: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = register(registry, tmp_path, leads, "2009-11", seed=10).version
-    registry.point_champion_to(version)
+    registry.follow(version, None, frozenset())
 
     def written(*args: object, **options: object) -> None:
         raise AssertionError
 
     monkeypatch.setattr(MlflowClient, "set_registered_model_alias", written)
-    registry.point_champion_to(version)
+    registry.follow(version, None, frozenset())
     with pytest.raises(AssertionError):
-        registry.point_champion_to(version + 1)
+        registry.follow(version + 1, None, frozenset())
+
+
+def test_staging_development_and_the_tag_of_archived_versions(
+    registry: ModelRegistry, leads: pd.DataFrame, tmp_path: Path
+) -> None:
+    one, two, three, four = (
+        register(registry, tmp_path / str(i), leads, f"2010-0{i}", seed=20 + i).version for i in range(1, 5)
+    )
+
+    def seen() -> tuple[int | None, ...]:
+        return tuple(registry.aliased(alias) for alias in (PRODUCTION, STAGING, DEVELOPMENT))
+
+    registry.follow(two, three, {one})
+    assert (seen(), registry.archived_versions()) == ((two, three, four), {one})
+    registry.follow(one, None, {two, three})  # back to the first
+    assert (seen(), registry.archived_versions()) == ((one, None, four), {two, three})
+
+
+def test_a_version_is_found_by_its_number(registry: ModelRegistry, leads: pd.DataFrame, tmp_path: Path) -> None:
+    one = register(registry, tmp_path, leads, "2010-05", seed=31)
+    assert registry.find_version(one.version) == (one, "2010-05")
+    assert registry.find_version(10_000) is None
+
+
+def test_a_registry_that_cannot_follow_says_why(registry: ModelRegistry) -> None:
+    assert "10000" in str(registry.try_to_follow(10_000, None, frozenset()))
 
 
 # Runs.
 
 
-def test_metrics_reach_their_run(registry: ModelRegistry) -> None:
+def test_a_judgement_reaches_its_run(registry: ModelRegistry) -> None:
     with mlflow.start_run() as run:
         pass
-    registry.log_metrics(run.info.run_id, {"holdout_auc": 0.75, "holdout_brier": 0.1})
-    assert registry.client.get_run(run.info.run_id).data.metrics == {"holdout_auc": 0.75, "holdout_brier": 0.1}
+    auc, nothing = Metric("auc", 0.75, 0.7, 0.8, 100), Metric("brier", np.nan, np.nan, np.nan, 0)
+    picture = bar_plot({"a": 1.0}, "importance")
+    registry.log_judgement(run.info.run_id, [auc, nothing], {"roc": picture}, "# card")
+    kept = registry.client.get_run(run.info.run_id).data.metrics
+    assert kept == {"holdout_auc": 0.75, "holdout_auc_low": 0.7, "holdout_auc_high": 0.8}
+    folder = Path(registry.client.download_artifacts(run.info.run_id, "holdout"))
+    assert (folder / "model_card.md").read_text() == "# card"
+    assert (folder / "roc.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_only_the_open_runs_of_the_dagster_run_are_closed(registry: ModelRegistry) -> None:

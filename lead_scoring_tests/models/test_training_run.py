@@ -92,7 +92,7 @@ def test_a_training_that_failed_is_failed_in_mlflow_too_and_registers_nothing(ma
     assert set(told.values()) == {"FAILED"}
     registry = ModelRegistry(house.home)
     assert registry.client.search_model_versions(f"name = '{registry.name}'") == []
-    assert registry.champion_version() is None
+    assert registry.production_version() is None
 
 
 def test_too_few_leads_are_refused_in_words_and_the_run_goes_on(make_home: MakeHome) -> None:

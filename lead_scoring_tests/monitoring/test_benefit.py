@@ -33,7 +33,7 @@ def test_every_matured_lead_counts_once_with_its_first_score_and_its_newest_labe
     scored = pa.Table.from_pylist(
         [dict(zip([k for k, _ in kinds], row, strict=True)) for row in scores], pa.schema(kinds)
     )
-    scored = scored.append_column("rank", pa.array(range(len(scores))))
+    scored = scored.append_column("priority", pa.array(range(len(scores))))
     kinds = [("lead_id", pa.string()), ("label", pa.int8()), ("label_known_at", TIMESTAMP), ("matures_at", TIMESTAMP)]
     known = pa.Table.from_pylist(
         [dict(zip([k for k, _ in kinds], row, strict=True)) for row in labels], pa.schema(kinds)

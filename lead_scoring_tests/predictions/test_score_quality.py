@@ -1,19 +1,29 @@
-"""Everybody scored once a period, and the worklist of a period, also where a corrected lead is in two periods."""
+"""What the checks of the scores find: planted faults by name, and nothing where all is well."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
-from lead_scoring_assets.errors import LeadScoringError
+from lead_scoring_assets.contracts.findings import Finding
 from lead_scoring_assets.installation import Installation
-from lead_scoring_assets.predictions.quality import every_lead_scored_once
-from lead_scoring_assets.predictions.scoring import SCHEMA
-from lead_scoring_assets.predictions.worklist import best_leads
+from lead_scoring_assets.periods import Period
+from lead_scoring_assets.predictions.period_scores import SCHEMA, score_live
+from lead_scoring_assets.predictions.quality import (
+    changes_add_up,
+    every_lead_scored_once,
+    priorities_are_a_queue,
+    reasons_hold,
+    scores_are_probabilities,
+)
 from lead_scoring_assets.promotion.deployments import Deployment, Deployments
 from lead_scoring_assets.settings import Home
 from lead_scoring_tests.conftest import MakeHome
+from lead_scoring_tests.predictions.conftest import OF_JULY, World
 
 AT = datetime(2008, 8, 3, tzinfo=UTC)
 FIRST, SECOND = "2008-08", "2008-09"
@@ -43,9 +53,9 @@ def feature(period: str, lead_id: str, age: float) -> dict[str, Any]:
     }
 
 
-def score(period: str, lead_id: str, rank: int) -> dict[str, Any]:
+def score(period: str, lead_id: str, priority: int) -> dict[str, Any]:
     row = {"period": period, "lead_id": lead_id, "created_at": AT, "scored_at": AT, "model_version": 1}
-    return {**row, "probability": 1 / (1 + rank), "bucket": "Cool", "rank": rank}
+    return {**row, "probability": 1 / (1 + priority), "bucket": "Cool", "priority": priority}
 
 
 def write(house: Installation, table: str, rows: list[dict[str, Any]], *periods: str) -> None:
@@ -84,8 +94,87 @@ def test_before_the_first_champion_nobody_is_scored(house: Installation) -> None
     assert not every_lead_scored_once(house, june).passed
 
 
-def test_the_worklist_of_a_period_tells_what_was_known_then(house: Installation) -> None:
-    assert [(row["lead_id"], row["age"]) for row in best_leads(house, FIRST, 5)] == [("twice", 30), ("once", 40)]
-    assert [(row["lead_id"], row["age"]) for row in best_leads(house, None, 5)] == [("twice", 50)]
-    with pytest.raises(LeadScoringError, match="no lead of 2008-12 has been scored"):
-        best_leads(house, "2008-12", 5)
+# Real scores, and one fault at a time in a copy of them.
+
+Change = Callable[[pd.DataFrame], None]
+Judgement = Callable[[Installation, Period], Finding]
+AUGUST = "2008-08"
+
+
+@pytest.fixture(scope="module")
+def august(world: World) -> pa.Table:
+    scores = score_live(world.house, world.home.settings.calendar.period(AUGUST))
+    assert scores is not None
+    return scores
+
+
+def put(world: World, august: pa.Table, change: Change | None = None) -> Period:
+    frame = august.to_pandas()
+    frame["previous_model_version"] = frame["previous_model_version"].astype("Int64")
+    if change:
+        change(frame)
+    rows = pa.Table.from_pandas(frame, schema=SCHEMA, preserve_index=False)
+    world.house.lakehouse.replace_periods("lead_scores", [AUGUST], rows)
+    return world.home.settings.calendar.period(AUGUST)
+
+
+CHECKS = (scores_are_probabilities, priorities_are_a_queue, reasons_hold, changes_add_up, every_lead_scored_once)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_scores_as_they_were_made_pass(world: World, august: pa.Table, check: Judgement) -> None:
+    found = check(world.house, put(world, august))
+    assert found.passed, found.sentence
+
+
+def swap(frame: pd.DataFrame) -> None:
+    frame.loc[[3, 4], "priority"] = [5, 4]
+
+
+def twice(frame: pd.DataFrame) -> None:
+    frame.loc[5, "priority"] = 5
+
+
+def another_reason(frame: pd.DataFrame) -> None:
+    frame.loc[2, "reason_up_1"] = "because"
+
+
+def another_probability(frame: pd.DataFrame) -> None:
+    """Still the best, so that the queue is in order; but the reasons do not add up to it."""
+    frame.loc[0, "probability"] += 1e-4
+
+
+def another_part(frame: pd.DataFrame) -> None:
+    frame.loc[frame["lead_id"] == OF_JULY, "change_by_data"] += 1e-6
+
+
+def no_number(frame: pd.DataFrame) -> None:
+    frame.loc[frame["lead_id"] == OF_JULY, "change_by_model"] = np.nan
+
+
+def above_one(frame: pd.DataFrame) -> None:
+    frame.loc[0, "probability"] = 1.5
+
+
+@pytest.mark.parametrize(
+    ("check", "change", "told"),
+    [
+        (priorities_are_a_queue, swap, "2 of 153 leads are not at their place"),
+        (priorities_are_a_queue, twice, "1 of 153 leads"),
+        (reasons_hold, another_reason, "the reasons of 1 of the best"),
+        (reasons_hold, another_probability, "do not add up"),
+        (changes_add_up, another_part, "1 of 2 changes do not add up"),
+        (changes_add_up, no_number, "1 of 2 changes do not add up"),
+        (scores_are_probabilities, above_one, "1 of 153 scores"),
+    ],
+)
+def test_a_fault_is_found(world: World, august: pa.Table, check: Judgement, change: Change, told: str) -> None:
+    found = check(world.house, put(world, august, change))
+    assert not found.passed
+    assert told in found.sentence
+
+
+def test_before_the_first_champion_there_is_nothing_to_judge(world: World) -> None:
+    may = world.home.settings.calendar.period("2008-05")
+    world.house.lakehouse.replace_periods("lead_scores", ["2008-05"], SCHEMA.empty_table())
+    assert all(check(world.house, may).passed for check in CHECKS)

@@ -1,4 +1,4 @@
-"""Buckets and ranks: exact borders, ties, several periods, nobody."""
+"""Buckets and priorities: exact borders, ties, several periods, nobody."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lead_scoring_assets.errors import ScoringError
 from lead_scoring_assets.predictions.scoring import LOWEST_BUCKET, SCHEMA, bucket_of, score_leads
 from lead_scoring_assets.settings import Home
 
@@ -78,12 +79,12 @@ def test_no_scores_no_buckets() -> None:
     assert bucket_of(np.empty(0), LIMITS) == []
 
 
-# Ranks.
+# Priorities.
 
 
 def test_the_best_lead_is_first() -> None:
     rows = score(["a", "b", "c", "d"], [0.31, 0.9, 0.1, 0.5])
-    assert [(row["rank"], row["lead_id"], row["bucket"]) for row in rows] == [
+    assert [(row["priority"], row["lead_id"], row["bucket"]) for row in rows] == [
         (1, "b", "Hot"),
         (2, "d", "Warm"),
         (3, "a", "Cool"),
@@ -94,12 +95,12 @@ def test_the_best_lead_is_first() -> None:
 def test_equal_probabilities_go_by_lead_id() -> None:
     rows = score(["c", "a", "lead-10", "lead-9", "b"], [0.5, 0.5, 0.5, 0.5, 0.6])
     assert [row["lead_id"] for row in rows] == ["b", "a", "c", "lead-10", "lead-9"]
-    assert [row["rank"] for row in rows] == [1, 2, 3, 4, 5]
+    assert [row["priority"] for row in rows] == [1, 2, 3, 4, 5]
 
 
 def test_every_period_has_its_own_first() -> None:
     rows = score(["a", "b", "c", "d"], [0.1, 0.2, 0.9, 0.8], ["2024-02", "2024-01", "2024-02", "2024-01"])
-    assert [(row["period"], row["rank"], row["lead_id"]) for row in rows] == [
+    assert [(row["period"], row["priority"], row["lead_id"]) for row in rows] == [
         ("2024-01", 1, "d"),
         ("2024-01", 2, "b"),
         ("2024-02", 1, "c"),
@@ -121,7 +122,7 @@ def test_each_lead_keeps_its_own_values() -> None:
         "model_version": 3,
         "probability": 0.9,
         "bucket": "Hot",
-        "rank": 1,
+        "priority": 1,
     }
 
 
@@ -133,7 +134,7 @@ def test_the_order_of_leads_is_irrelevant(tenths: list[int], seed: int) -> None:
     leads, p = features(lead_ids), np.array(probabilities)
     rows = score_leads(leads, p, 3, LIMITS)
     assert score_leads(leads.iloc[order], p[order], 3, LIMITS).equals(rows)
-    assert rows["rank"].to_pylist() == list(range(1, len(tenths) + 1))
+    assert rows["priority"].to_pylist() == list(range(1, len(tenths) + 1))
     assert rows["lead_id"].to_pylist() == sorted(
         lead_ids, key=lambda lead: (-probabilities[lead_ids.index(lead)], lead)
     )
@@ -149,3 +150,9 @@ def test_nobody_to_score() -> None:
 def test_a_score_for_each_lead_or_none_at_all() -> None:
     with pytest.raises(ValueError, match="length"):
         score_leads(features(["a", "b"]), np.array([0.5]), 3, LIMITS)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, -1e-9, 1 + 1e-9])
+def test_what_is_no_probability_is_refused_with_the_lead_and_the_model(wrong: float) -> None:
+    with pytest.raises(ScoringError, match=r"model v3 gave 1 of 3 leads what is no probability.*found b \("):
+        score(["a", "b", "c"], [0.5, wrong, 0.5])

@@ -1,14 +1,18 @@
 """Who was champion when: the past can be asked, added to at its end, and not rewritten."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lead_scoring_assets.lakehouse.tables import Lakehouse
+from lead_scoring_assets.periods import Period
 from lead_scoring_assets.promotion.deployments import SCHEMA, TABLE, Deployment, Deployments
 
 JANUARY = datetime(2024, 1, 1, tzinfo=UTC)
@@ -23,7 +27,7 @@ def deployment(version: int, day: int) -> Deployment:
     return Deployment(
         version=version,
         effective_at=at(day),
-        period=f"day {day}",
+        period=f"day {day:03}",
         bundle=f"mlflow/artifacts/m-{version}/data/bundle",
         fingerprint=f"fingerprint of {version}",
         actor="gate, run 1",
@@ -69,7 +73,8 @@ def test_champion_at_any_moment(lakehouse: Lakehouse) -> None:
 def test_of_two_at_one_instant_the_one_recorded_later_is_live(lakehouse: Lakehouse) -> None:
     deployments = Deployments(lakehouse)
     for version in (5, 9, 2):  # neither the number nor the name decides
-        assert deployments.record(deployment(version, 10))
+        with deployments.one_at_a_time():
+            deployments.append(replace(deployment(version, 10), action="promoted_by_hand"))
     assert [d.version for d in deployments.history()] == [5, 9, 2]
     for champion in (deployments.champion_at(at(10)), deployments.champion_at(at(11)), deployments.newest()):
         assert champion is not None
@@ -86,6 +91,98 @@ def test_recording_twice_is_harmless(lakehouse: Lakehouse) -> None:
     assert deployments.history() == [deployment(1, 10)]
 
 
+def test_what_was_rolled_back_from_is_not_brought_back_by_deciding_again(lakehouse: Lakehouse) -> None:
+    deployments = Deployments(lakehouse)
+    for version in (1, 2):
+        deployments.record(deployment(version, 10 * version))
+    with deployments.one_at_a_time():
+        deployments.append(replace(deployment(1, 10), effective_at=at(20), action="rolled_back"))
+    assert not deployments.record(deployment(2, 20))
+    assert deployments.champion_at(at(20)) == deployments.newest()
+    assert deployments.newest().version == 1  # type: ignore[union-attr]
+    assert deployments.record(deployment(3, 30))  # another candidate is welcome
+
+
+def test_a_person_who_acts_between_two_decisions_does_not_stop_the_second(lakehouse: Lakehouse) -> None:
+    deployments = Deployments(lakehouse)
+    for version in (1, 2):
+        deployments.record(deployment(version, 10 * version))
+    with deployments.one_at_a_time():
+        deployments.append(replace(deployment(1, 10), effective_at=at(25), action="rolled_back"))
+    # The decision of day 20 to 30 was taken late, or is taken again: the next one is due at day 40.
+    assert deployments.record(deployment(3, 24), until=at(40))
+    assert [d.version for d in deployments.history()] == [1, 2, 1, 3]
+    assert deployments.champion_at(at(25)).version == 3  # type: ignore[union-attr]  # never before what it replaced
+    assert deployments.champion_at(at(25) - TICK).version == 2  # type: ignore[union-attr]
+
+
+def test_an_old_decision_does_not_overrule_a_person(lakehouse: Lakehouse) -> None:
+    deployments = Deployments(lakehouse)
+    for version in (1, 2):
+        deployments.record(deployment(version, 10 * version))
+    with deployments.one_at_a_time():
+        deployments.append(replace(deployment(1, 10), effective_at=at(90), action="rolled_back"))
+    assert not deployments.record(deployment(3, 30), until=at(40))
+
+
+def test_what_a_period_met_when_it_was_decided_is_what_it_meets_again(lakehouse: Lakehouse) -> None:
+    deployments = Deployments(lakehouse)
+    start = at(0)
+
+    def met(day: int, until: int) -> list[int]:
+        return [d.version for d in deployments.before(Period(start, at(day), f"day {day:03}"), at(until))]
+
+    deployments.record(deployment(1, 10))
+    assert (met(10, 20), met(20, 30)) == ([], [1])
+    deployments.record(deployment(2, 20))
+    with deployments.one_at_a_time():
+        deployments.append(replace(deployment(1, 10), effective_at=at(25), action="rolled_back"))
+    assert (met(10, 20), met(20, 30)) == ([], [1])  # neither itself nor what came after
+    assert met(22, 24) == [1, 2]  # history: decided before the person acted
+    assert met(30, 40) == [1, 2, 1]
+
+
+def test_a_proposal_is_no_deployment(lakehouse: Lakehouse) -> None:
+    deployments = Deployments(lakehouse)
+    deployments.record(deployment(1, 10))
+    proposal = replace(deployment(2, 20), action="proposed")
+    assert deployments.record(proposal)
+    assert not deployments.record(replace(proposal, actor="gate, run 2"))
+    assert [d.version for d in deployments.history()] == [1]
+    assert deployments.steps()[-1] == replace(proposal, champion_version=1)
+    assert deployments.champion_at(at(20)).version == 1  # type: ignore[union-attr]
+    assert deployments.lifecycle().staging == 2
+
+
+def test_a_table_from_before_there_were_actions_is_read(lakehouse: Lakehouse) -> None:
+    old = [name for name in SCHEMA.names if name not in ("action", "requested_by", "champion_version")]
+    row = {"sequence": 0, **vars(deployment(1, 10))}
+    schema = pa.schema([SCHEMA.field(name) for name in old])
+    lakehouse.append(TABLE, pa.Table.from_pylist([{name: row[name] for name in old}], schema=schema))
+    deployments = Deployments(lakehouse)
+    assert deployments.history() == [deployment(1, 10)]
+    assert deployments.record(deployment(2, 20))
+    assert [d.action for d in deployments.history()] == ["promoted", "promoted"]
+
+
+def test_processes_that_record_at_once_leave_each_sequence_once(lakehouse: Lakehouse, tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from datetime import UTC, datetime\n"
+        "from lead_scoring_assets.lakehouse.tables import Lakehouse\n"
+        "from lead_scoring_assets.promotion.deployments import Deployment, Deployments\n"
+        "table = Deployments(Lakehouse(Path(sys.argv[1])))\n"
+        "for i in range(4):\n"
+        "    with table.one_at_a_time():\n"
+        "        version = 1 + len(table.steps())\n"
+        "        when = datetime(2024, 1, 1, tzinfo=UTC)\n"
+        "        table.append(Deployment(version, when, 'p', 'b', str(version), 'gate', 'r', 'promoted_by_hand'))\n"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", code, str(lakehouse.root)]) for _ in range(3)]
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
+    assert sorted(lakehouse.read(TABLE)["sequence"].to_pylist()) == list(range(12))
+    assert [d.version for d in Deployments(lakehouse).history()] == list(range(1, 13))
+
+
 def test_a_decision_about_the_past_does_not_rewrite_history(lakehouse: Lakehouse) -> None:
     deployments = Deployments(lakehouse)
     deployments.record(deployment(1, 10))
@@ -97,8 +194,10 @@ def test_a_decision_about_the_past_does_not_rewrite_history(lakehouse: Lakehouse
 
 def test_going_back_to_an_older_version_is_a_new_deployment(lakehouse: Lakehouse) -> None:
     deployments = Deployments(lakehouse)
-    for version, day in ((1, 10), (2, 20), (1, 21)):
+    for version, day in ((1, 10), (2, 20)):
         assert deployments.record(deployment(version, day))
+    with deployments.one_at_a_time():
+        deployments.append(replace(deployment(1, 10), effective_at=at(21), action="rolled_back"))
     assert [deployments.champion_at(at(day)).version for day in (10, 20, 21)] == [1, 2, 1]  # type: ignore[union-attr]
 
 
@@ -114,20 +213,20 @@ def test_recording_only_appends(lakehouse: Lakehouse) -> None:
 
 
 @settings(max_examples=10, deadline=None)
-@given(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 6)), min_size=1, max_size=7))
-def test_history_against_a_list(tmp_path_factory: pytest.TempPathFactory, tried: list[tuple[int, int]]) -> None:
-    """Recorded is what does not lie in the past and is not the case already; champion is who came last."""
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=7))
+def test_history_against_a_list(tmp_path_factory: pytest.TempPathFactory, tried: list[int]) -> None:
+    """Recorded is what was not recorded and what nothing newer overtook; the past stays as it was."""
     deployments = Deployments(Lakehouse(tmp_path_factory.mktemp("lakehouse")))
-    expected: list[tuple[int, int]] = []
-    for version, day in tried:
-        is_new = not expected or (day >= expected[-1][1] and (version, day) != expected[-1])
+    expected: list[int] = []
+    for day in tried:
+        is_new = not expected or day > expected[-1]
         past = [deployments.champion_at(at(d) - TICK) for d in range(day + 1)]
-        assert deployments.record(deployment(version, day)) == is_new
+        assert deployments.record(deployment(day, day)) == is_new
         if is_new:
-            expected.append((version, day))
+            expected.append(day)
             assert [deployments.champion_at(at(d) - TICK) for d in range(day + 1)] == past
-    assert [(d.version, (d.effective_at - JANUARY).days) for d in deployments.history()] == expected
+    assert [d.version for d in deployments.history()] == expected
     for day in range(8):
-        last = [version for version, since in expected if since <= day][-1:]
+        last = [version for version in expected if version <= day][-1:]
         champion = deployments.champion_at(at(day))
         assert ([champion.version] if champion else []) == last

@@ -14,10 +14,11 @@ import lead_scoring_assets.definitions  # noqa: F401  # first, because it quiets
 from lead_scoring_assets.clock import ReplayClock
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.leads.ingestion import FILES_SCHEMA
-from lead_scoring_assets.models.assets import DECISION_SCHEMA, EVALUATION_SCHEMA
+from lead_scoring_assets.models.assets import EVALUATION_SCHEMA
 from lead_scoring_assets.monitoring.assets import DRIFT_SCHEMA
 from lead_scoring_assets.monitoring.performance import SCHEMA as PERFORMANCE_SCHEMA
 from lead_scoring_assets.promotion.deployments import Deployment, Deployments
+from lead_scoring_assets.promotion.records import SCHEMA as DECISION_SCHEMA
 from lead_scoring_assets.settings import SETTINGS_FILE, Home
 
 ROOT = Path(__file__).resolve().parents[2]

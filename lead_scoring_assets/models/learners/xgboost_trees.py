@@ -1,0 +1,115 @@
+"""Gradient-boosted trees by XGBoost (Chen and Guestrin 2016), kept in its own binary format (UBJSON)."""
+
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from lead_scoring_assets.errors import TrainingError
+from lead_scoring_assets.models.recipe import Recipe
+
+if TYPE_CHECKING:
+    import xgboost
+
+# More than 32-bit sums can lose: such a difference is not rounding, and must stay visible.
+_MOST_ROUNDING = 1e-3
+
+
+class XGBoostTrees:
+    """A fitted booster; it reads the encoder's matrix as it is."""
+
+    def __init__(self, booster: "xgboost.Booster") -> None:
+        self._booster = booster
+
+    def margins(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """XGBoost's own log odds, bit for bit."""
+        if not len(matrix):
+            return np.empty(0)
+        return np.asarray(self._booster.predict(self._data(matrix), output_margin=True), dtype=np.float64)
+
+    def contributions(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Exact SHAP values of the trees (Lundberg et al. 2020), the base last.
+
+        XGBoost adds them up in 32 bits; what that rounds off is spread over the columns in proportion, so that a row
+        adds up to its margin.
+        """
+        if not len(matrix):
+            return np.empty((0, matrix.shape[1] + 1))
+        data = self._data(matrix)
+        values = np.asarray(self._booster.predict(data, pred_contribs=True), dtype=np.float64)
+        lost = np.asarray(self._booster.predict(data, output_margin=True), dtype=np.float64) - values.sum(axis=1)
+        size = np.abs(values[:, :-1])
+        total = size.sum(axis=1)
+        is_rounding = (np.abs(lost) < _MOST_ROUNDING) & (total > 0)
+        values[:, :-1] += size * np.where(is_rounding, lost / np.where(total > 0, total, 1), 0)[:, None]
+        return values
+
+    def to_bytes(self) -> bytes:
+        return bytes(self._booster.save_raw("ubj"))
+
+    def importance(self) -> npt.NDArray[np.float64]:
+        """Share of the loss reduction ("total gain") that each column's splits brought."""
+        gain = self._booster.get_score(importance_type="total_gain")
+        found = np.array([gain.get(f"f{i}", 0.0) for i in range(self._booster.num_features())], dtype=np.float64)
+        return found / (found.sum() or 1.0)
+
+    def _data(self, matrix: npt.NDArray[np.float32]) -> "xgboost.DMatrix":
+        import xgboost
+
+        return xgboost.DMatrix(matrix, feature_types=self._booster.feature_types, nthread=1)
+
+
+def fit(
+    recipe: Recipe,
+    matrix: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.float64],
+    weights: npt.NDArray[np.float64] | None,
+    feature_types: list[str],
+) -> XGBoostTrees:
+    """Fit `rounds` trees.
+
+    Raises:
+        TrainingError: XGBoost refuses the parameters, or does not know one of them.
+    """
+    import xgboost
+
+    parameters = dict(recipe.parameters)
+    rounds = parameters.pop("rounds", None)
+    if not isinstance(rounds, int) or rounds < 1:
+        raise TrainingError(_explain(f"rounds is {rounds!r}, expected the number of trees"))
+    if parameters.pop("booster", "gbtree") != "gbtree":
+        raise TrainingError(_explain(f"booster is {recipe.parameters['booster']!r}, expected 'gbtree' or nothing"))
+    # One thread: sums in one order, so that the same rows give the same model, byte for byte.
+    fixed = {"objective": "binary:logistic", "tree_method": "hist", "device": "cpu", "nthread": 1, "seed": recipe.seed}
+    try:
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            # The encoder, not the booster, knows the names of columns: XGBoost does not take every name.
+            data = xgboost.DMatrix(matrix, label=labels, weight=weights, feature_types=feature_types, nthread=1)
+            booster = xgboost.train({**parameters, **fixed}, data, num_boost_round=rounds)
+    except (xgboost.core.XGBoostError, ValueError) as problem:
+        raise TrainingError(_explain(str(problem).splitlines()[0])) from problem
+    for warning in told:
+        # XGBoost only warns about a parameter that it does not know, and trains without it.
+        if "are not used" in str(warning.message):
+            raise TrainingError(_explain(str(warning.message).splitlines()[-1]))
+        warnings.warn(warning.message, stacklevel=2)
+    return XGBoostTrees(booster)
+
+
+def load(content: bytes) -> XGBoostTrees:
+    """The booster that `to_bytes` wrote; ValueError where the content is none."""
+    import xgboost
+
+    if not (content.startswith(b"{L") and content.endswith(b"}") and b"gradient_booster" in content):
+        # What is no object of UBJSON can take the whole process with it.
+        raise ValueError("it is not a whole file of XGBoost")
+    try:
+        return XGBoostTrees(xgboost.Booster(params={"nthread": 1}, model_file=bytearray(content)))
+    except xgboost.core.XGBoostError as problem:
+        raise ValueError(str(problem)) from None
+
+
+def _explain(problem: str) -> str:
+    return f"training failed, XGBoost says: {problem.rstrip('.')}. Check training.parameters in lead_scoring.yaml."

@@ -1,0 +1,79 @@
+"""The verbs about what is live, in process: what they print, what they refuse, and who is named."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from lead_scoring_assets.cli import main
+from lead_scoring_assets.models.registry import ModelRegistry
+from lead_scoring_assets.promotion.deployments import Deployments
+from lead_scoring_assets.promotion.following_later import FOLLOWERS
+from lead_scoring_assets.promotion.people import person
+from lead_scoring_tests.conftest import MakeHome
+from lead_scoring_tests.promotion.worlds import NOW, World, make_world
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(main, list(words))
+
+
+def enter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    for name in ("LEAD_SCORING_HOME", "DAGSTER_HOME"):
+        monkeypatch.setenv(name, str(folder))
+
+
+@pytest.fixture
+def world(make_home: MakeHome, monkeypatch: pytest.MonkeyPatch) -> World:
+    world = make_world(make_home("promotion-verbs"), versions=4)
+    (world.root / "data" / "clock.json").write_text(json.dumps({"now": NOW.isoformat()}))
+    enter(world.root, monkeypatch)
+    return world
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["rollback"], "`lead-scoring materialize`"),
+        (["promote", "1", "--reason", "x"], "there is no version v1"),
+        (["approve", "1"], "there is no version v1"),
+        (["reject", "1"], "there is no version v1"),
+    ],
+)
+def test_before_anything_was_prepared_each_verb_says_what_to_do(
+    make_home: MakeHome, monkeypatch: pytest.MonkeyPatch, words: list[str], told: str
+) -> None:
+    home = make_home("promotion-verbs-bare")
+    enter(home, monkeypatch)
+    answer = run(*words)
+    assert answer.exit_code == 2, answer.output
+    assert told in answer.output
+    assert "Traceback" not in answer.output
+    assert not (home / "data" / "mlflow").exists()  # asking makes nothing
+
+
+@pytest.mark.parametrize("words", [["promote"], ["approve"], ["reject"], ["promote", "newest"], ["promote", "0"]])
+def test_a_version_is_always_named(words: list[str]) -> None:
+    assert run(*words).exit_code == 2
+
+
+def test_a_day_of_decisions(world: World) -> None:
+    world.promote(1, 2)
+    refused = run("promote", "3")
+    assert (refused.exit_code, "add --reason" in refused.output) == (2, True)
+    done = run("promote", "3", "--reason", "knows [the] new branch", "--by", "Mona Haddad")
+    assert done.exit_code == 0, done.output
+    assert "v3 is live since 2009-01-01 00:00 UTC: knows [the] new branch (by Mona Haddad)" in done.output
+    done = run("reject", "4", "--reason", "learned from a broken export")
+    assert "v4 is archived and stays so: learned from a broken export" in done.output
+    done = run("rollback")
+    assert "v2 is live since" in done.output
+    assert "rolled back (from v3 back to v2)" in done.output
+    for follower in FOLLOWERS:  # nobody waits for it but this test
+        assert follower.wait() == 0
+    steps = Deployments(world.house.lakehouse).steps()
+    assert [step.actor for step in steps[2:]] == ["Mona Haddad", person(), person()]
+    registry = ModelRegistry(world.house.home)
+    assert (registry.production_version(), registry.archived_versions()) == (2, {1, 3, 4})
