@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import sys
 import threading
 
 import duckdb
@@ -36,8 +37,20 @@ class _Engine:
 
 
 _engine = _Engine()
-# A connection that outlives the interpreter is told as a leak, on the terminal of whoever typed a verb.
-atexit.register(_engine.close)
+
+
+@atexit.register
+def _leave_nothing() -> None:
+    """DuckDB's binding tells what of it outlives the interpreter, on the terminal of whoever typed a verb.
+
+    A connection would. So would its own types, held by its modules, whenever some other library keeps a function alive
+    from whose module DuckDB can be reached: at the end of the process nobody needs them any more.
+    """
+    _engine.close()
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("duckdb", "_duckdb")]:
+        vars(sys.modules[name]).clear()
+
+
 if hasattr(os, "register_at_fork"):
     # A forked child would wait at its end for the engine's threads, which it does not have.
     os.register_at_fork(before=_engine.close)
