@@ -59,7 +59,12 @@ def schema(tables: tuple[str, ...], form: str) -> None:
     known = list(dict.fromkeys(row["table"] for row in rows))
     if strangers := [table for table in tables if table not in known]:
         raise LeadScoringError(f"no table {strangers}: expected one of {known}.")
-    _print([row for row in rows if not tables or row["table"] in tables], form)
+    chosen = [row for row in rows if not tables or row["table"] in tables]
+    if form == "csv":
+        _print(chosen, form)
+        return
+    for name in dict.fromkeys(row["table"] for row in chosen):
+        _print_columns(name, [row for row in chosen if row["table"] == name])
 
 
 @click.command(
@@ -129,6 +134,20 @@ def doctor() -> None:
     diagnoses = examine_installation(open_installation())
     answers.print(render(diagnoses))
     sys.exit(FAILED if any(diagnosis.severity == "problem" for diagnosis in diagnoses) else 0)
+
+
+def _print_columns(name: str, rows: list[dict[str, Any]]) -> None:
+    """One table of the schema, for terminals that are narrow as well: the names stay whole, sentences are wrapped."""
+    table = Table(title=name, title_justify="left", title_style="bold")
+    for heading in ("column", "kind", "role"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("known", "may hold", "why"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        held = ", ".join(filter(None, (str(row["allowed"] or ""), "" if row["required"] else "or missing")))
+        cells = (row["column"], row["kind"], row["role"], row["available"], held, row["why"])
+        table.add_row(*(escaped(str(cell)) for cell in cells))
+    answers.print(table)
 
 
 def _print(rows: list[dict[str, Any]], form: str, names: list[str] | None = None) -> None:

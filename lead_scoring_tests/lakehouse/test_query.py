@@ -65,10 +65,10 @@ BIG = "SELECT sum(range)::BIGINT AS s FROM range(1000000)"
 query(BIG)
 print("first", flush=True)
 child = os.fork()
-who = "parent" if child else "child"
-print(f"{who}-{query(BIG)['s'][0]}", flush=True)
-if child:
+who, found = ("parent" if child else "child"), query(BIG)["s"][0]
+if child:  # before it prints: two processes that print at once mix their lines
     print(f"ended-{os.waitpid(child, 0)[1]}", flush=True)
+print(f"{who}-{found}", flush=True)
 """
 
 
