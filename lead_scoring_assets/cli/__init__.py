@@ -33,6 +33,7 @@ for verb in (
     everyday.arrive,
     scoring.worklist,
     scoring.score,
+    scoring.explain,
     everyday.status,
     everyday.results,
     everyday.start,

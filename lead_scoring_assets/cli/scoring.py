@@ -1,6 +1,7 @@
-"""The verbs about scores: worklist, score."""
+"""The verbs about scores: worklist, score, explain."""
 
 import csv
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,64 @@ def score(period: str | None, model: str, form: str, out: Path | None) -> None:
 
     write_atomically(out, _as_file(scores, form))
     remarks.print(f"{told}; written to {escaped(str(out))}")
+
+
+@click.command(
+    epilog="Examples: lead-scoring explain bank-040123   ·   lead-scoring explain bank-040123 --model 7 --compare   ·   "
+    "lead-scoring explain bank-040123 --plot why.png"
+)
+@click.argument("lead_id")
+@click.option("--model", metavar="VERSION", help="A version's number, or production (default: what was live then).")
+@click.option("--compare", is_flag=True, help="Also a local surrogate in the manner of LIME, with its fidelity.")
+@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Write the picture to this PNG file.")
+@click.option("--format", "form", type=click.Choice(["table", "csv"]), default="table", show_default=True)
+def explain(lead_id: str, model: str | None, compare: bool, plot: Path | None, form: str) -> None:
+    """Why a lead has its score: what each feature does to its odds, exactly, and in words."""
+    from lead_scoring_assets.predictions.one_lead import explain_one
+
+    plot = plot.resolve() if plot else None  # before the installation's folder becomes the current one
+    installation = open_installation()
+    found = explain_one(installation, lead_id, model, compare=compare)
+    effects = sorted(found.explanation.contributions.items(), key=lambda item: -abs(item[1]))
+    surrogate = found.comparison.surrogate if found.comparison else None
+    rows = [
+        {
+            "feature": name,
+            "value": found.values[name],
+            "typical": found.typical.get(name),
+            "log_odds": effect,
+            "odds_times": math.exp(effect),
+            **({"surrogate_log_odds": surrogate.effects.get(name)} if surrogate else {}),
+        }
+        for name, effect in effects
+    ]
+    title = (
+        f"{found.lead_id} of {found.period} by v{found.version}: probability {found.explanation.probability:.3f}"
+        f"{installation.settings.simulated_mark}"
+    )
+    if plot is not None:
+        from lead_scoring_assets.files import write_atomically
+        from lead_scoring_assets.plots import png_of, reason_plot
+
+        write_atomically(plot, png_of(reason_plot(found.explanation.contributions, title)))
+        remarks.print(f"written to {escaped(str(plot))}")
+    if form == "csv":
+        _write_csv(rows, sys.stdout)
+        return
+    table = Table(title=escaped(title))
+    for name in rows[0]:
+        table.add_column(name, no_wrap=True)
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    answers.print(table)
+    for reason in found.explanation.reasons:
+        answers.print(f"· {escaped(reason.words)}")
+    if found.comparison is not None:
+        told = found.comparison
+        answers.print(
+            f"Surrogate: R² {told.surrogate.fidelity:.2f} over {told.surrogate.samples:,} neighbours; it names "
+            f"{told.agreement:.0%} of the three strongest features. The exact contributions above are what counts."
+        )
 
 
 def _names(reps: str) -> list[str]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 
+from lead_scoring_assets.errors import TrainingError
 from lead_scoring_assets.models.calibration import Calibrator, fit_calibrator, identity
 from lead_scoring_assets.models.encoder import Encoder
 from lead_scoring_assets.models.learners import Learner
@@ -40,7 +41,7 @@ def train_candidate(
     `last`: the recipe of the model that was trained before this one, tried second. `say` is told each trial in a line.
 
     Raises:
-        TrainingError: no recipe can be fitted.
+        TrainingError: the recipe of the settings, or every recipe, cannot be fitted.
     """
     train = rows[rows["split"] == TRAIN]
     tuned = tune(
@@ -54,6 +55,9 @@ def train_candidate(
         timedelta(days=settings.labels.conversion_window_days),
         tell=tell_lines(say, settings.training.tuning.trials),
     )
+    if tuned.trials and tuned.trials[0].state == "failed":
+        # The recipe in the settings: another would do, but whoever wrote it has to know, and now.
+        raise TrainingError(str(tuned.trials[0].remark))
     is_searched = tuned.stopped != "no folds"
     calibrator = fit_calibrator(tuned.out_of_fold_margins, tuned.out_of_fold_labels) if is_searched else identity()
     return Candidate(fit_model(rows, encoder, tuned.recipe), calibrator, tuned)

@@ -14,7 +14,7 @@ import lead_scoring_assets.definitions  # noqa: F401  # first, because it quiets
 from lead_scoring_assets.clock import ReplayClock
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.leads.ingestion import FILES_SCHEMA
-from lead_scoring_assets.models.assets import EVALUATION_SCHEMA
+from lead_scoring_assets.models.judgement import EVALUATION_SCHEMA
 from lead_scoring_assets.monitoring.assets import DRIFT_SCHEMA
 from lead_scoring_assets.monitoring.performance import SCHEMA as PERFORMANCE_SCHEMA
 from lead_scoring_assets.promotion.deployments import Deployment, Deployments
