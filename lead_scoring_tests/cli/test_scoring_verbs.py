@@ -129,3 +129,17 @@ def test_scores_on_the_screen_and_in_a_pipe(home: Path) -> None:
     rows = rows_of(run("score", "--format", "csv"))
     assert len(rows) == LEADS + 3
     assert rows[0]["lead_id"] == f"'{FORMULA}"
+
+
+def test_explain_tells_the_odds_and_writes_the_picture(home: Path) -> None:
+    told = run("explain", "L0003", "--compare", "--plot", "why.png")
+    assert told.exit_code == 0, told.output
+    assert "odds_times" in told.output
+    assert "Surrogate: R²" in told.output
+    assert (home / "why.png").read_bytes().startswith(b"\x89PNG")
+    rows = list(csv.DictReader(io.StringIO(run("explain", "L0003", "--format", "csv").stdout)))
+    assert {row["feature"] for row in rows} >= {"age", "job"}
+    assert "surrogate_log_odds" not in rows[0]
+    missing = run("explain", "nobody")
+    assert missing.exit_code == 2
+    assert "no lead 'nobody'" in missing.output
