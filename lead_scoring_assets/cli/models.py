@@ -39,7 +39,7 @@ def models() -> None:
     title = f"Model versions of {installation.settings.name}{installation.settings.simulated_mark}"
     table = Table(title=title, box=None, pad_edge=False)
     for name in rows[0]:
-        table.add_column(name, no_wrap=name != "trigger")
+        table.add_column(name, min_width=7 if name == "trigger" else None, no_wrap=name != "trigger", overflow="fold")
     for row in rows:
         table.add_row(*map(escaped, row.values()))
     answers.print(table)
