@@ -33,5 +33,13 @@ class ScoringError(LeadScoringError):
     """Leads cannot be scored: no model, or one that does not fit the features or gives what is no probability."""
 
 
+class StorageError(LeadScoringError):
+    """A file cannot be written or read: the disk is full, or the folder is not this process's to write."""
+
+
+class RegistryError(LeadScoringError):
+    """MLflow's store cannot be reached, is damaged, or refuses what it is asked; what is live does not depend on it."""
+
+
 class PromotionError(LeadScoringError):
     """A model version cannot be taken to where it was sent: not from its stage, not by this person, or it does not load."""

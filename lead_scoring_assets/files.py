@@ -1,8 +1,29 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and what people are told when they cannot."""
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from lead_scoring_assets.errors import StorageError
+
+
+@contextmanager
+def told_of_the_disk(folder: Path) -> Iterator[None]:
+    """What the disk refuses in here is told in a sentence that names the file, or `folder` where no file is known.
+
+    Raises:
+        StorageError: in place of an OSError.
+    """
+    try:
+        yield
+    except OSError as problem:
+        raise StorageError(
+            f"{problem.filename or folder} cannot be written or read ({problem.strerror or problem}): expected a disk with "
+            "room, in a folder that this process may write to. Nothing half-written counts, and what is live stays live; "
+            "make room or mend that, then materialise again."
+        ) from problem
 
 
 def write_atomically(path: Path, content: bytes) -> None:

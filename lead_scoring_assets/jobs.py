@@ -193,7 +193,7 @@ def _run(
     failures = {event.step_key: _root_cause(event.step_failure_data) for event in result.get_step_failure_events()}
     errors = [f"{step}: {cause}" for step, cause in failures.items() if _CHECK_FAILED not in cause]
     if not result.success and not failures:
-        errors = [f"run {result.run_id} failed; the UI shows why"]
+        errors = [f"run {result.run_id} could not begin: {_why_not_begun(result.all_events)}"]
     evaluations = [
         Evaluation(
             check=f"{e.asset_key.to_user_string()}:{e.check_name}",
@@ -205,6 +205,12 @@ def _run(
         for e in result.get_asset_check_evaluations()
     ]
     return StretchRun(list(stretch), result.run_id, result.success, evaluations, errors)
+
+
+def _why_not_begun(events: Sequence[dg.DagsterEvent]) -> str:
+    """What a resource said that could not be opened: no step has failed then, because none was begun."""
+    told = [event.job_failure_data for event in events if event.event_type == dg.DagsterEventType.RUN_FAILURE]
+    return _root_cause(told[0] if told else None)
 
 
 def _root_cause(failure: object) -> str:

@@ -183,6 +183,24 @@ def dependence_plot(panels: Mapping[str, Sequence[tuple[str, float, float, float
     return _markdown(figure, title)
 
 
+def periods_plot(panels: Mapping[str, Mapping[str, Sequence[float]]], keys: Sequence[str], title: str) -> str:
+    """Lines over periods, one panel a figure and one line a name; a period without a figure (NaN) is a gap."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 2.4 * max(1, len(panels))), layout="constrained")
+    for axes, (name, lines) in zip(
+        figure.subplots(max(1, len(panels)), squeeze=False, sharex=True)[:, 0], panels.items(), strict=False
+    ):
+        for color, (line, values) in zip(("#999999", "#4f7cac", "#c0392b", "#2e8b57"), lines.items(), strict=False):
+            axes.plot(np.arange(len(keys)), values, color=color, marker="o", markersize=3, linewidth=1, label=line)
+        axes.set_xticks(np.arange(len(keys)), list(keys), rotation=60, ha="right")
+        axes.set_title(name, fontsize=9)
+        axes.legend(fontsize=7)
+        axes.tick_params(labelsize=7)
+    figure.suptitle(_literal(title), fontsize=10)
+    return _markdown(figure, title)
+
+
 def png_of(picture: str) -> bytes:
     """The image inside a Markdown image."""
     return base64.b64decode(picture.split("base64,", 1)[1].rstrip(")"))

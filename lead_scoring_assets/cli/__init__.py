@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from lead_scoring_assets.cli import data, everyday, models, promotion, scoring
+from lead_scoring_assets.cli import backtest, data, everyday, models, promotion, scoring
 from lead_scoring_assets.cli.console import Verbs
 
 
@@ -40,6 +40,7 @@ for verb in (
     models.models,
     models.model,
     models.reproduce,
+    backtest.backtest,
     promotion.promote,
     promotion.approve,
     promotion.reject,

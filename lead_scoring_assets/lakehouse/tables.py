@@ -192,7 +192,9 @@ class Lakehouse:
             problem = passage.problem or told
             if isinstance(problem, LakehouseError):
                 raise problem from None
-            raise LakehouseError(f"{table}: the rows cannot be written ({problem}). The table is as it was.") from told
+            raise LakehouseError(
+                f"{table}: the rows cannot be written ({problem}). The table is as it was; mend that, then do it again."
+            ) from told
         return Commit(version=self._version_of(table, write_id), rows=passage.rows)
 
     def _attempt(self, table: str, rows: Rows, passage: Passage, **options: Any) -> None:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from lead_scoring_assets.evaluation.fairness import assess_fairness
 from lead_scoring_assets.evaluation.judge import judge
 from lead_scoring_assets.evaluation.segments import by_segment
+from lead_scoring_assets.files import told_of_the_disk
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.models import judgement
 from lead_scoring_assets.models.bundle import load_scorer, save_bundle
@@ -23,6 +24,7 @@ from lead_scoring_assets.models.deal_values import deal_values
 from lead_scoring_assets.models.encoder import Encoder
 from lead_scoring_assets.models.explanations import explain_model, sample_of
 from lead_scoring_assets.models.judgement import OfModel
+from lead_scoring_assets.models.mlflow_store import reaching
 from lead_scoring_assets.models.model_card import model_card
 from lead_scoring_assets.models.recipe import Recipe
 from lead_scoring_assets.models.record import RECORD, CalibrationFolds, read_record, record, write_record
@@ -114,14 +116,11 @@ def trained_model(
 ) -> pa.Table:
     """The model as of this period's end, registered in MLflow; or the refusal to train one, with its reason."""
     rows: list[dict[str, Any]] = []
-    try:
+    # What is not ended here has failed: the resource ends it so.
+    with reaching(ModelRegistry(installation.home).tracking_uri), told_of_the_disk(installation.home.data):
         for period in periods_of(context):
             rows.append(_train_period(context, installation, mlflow, period, training_set, rows))
-    except BaseException:
-        # dagster-mlflow would leave the run open, or end it as finished when the process exits.
-        mlflow.end_run(status="FAILED")
-        raise
-    mlflow.end_run(status="FINISHED")
+        mlflow.end_run(status="FINISHED")
     return pa.Table.from_pylist(rows, schema=TRAINED_SCHEMA)
 
 

@@ -36,6 +36,9 @@ def save_bundle(
     """Write the model's folder and return its fingerprint (SHA-256 over the files' checksums).
 
     `sample`: rows whose scores are stored beside the model; a loader that scores them otherwise is refused.
+
+    Raises:
+        ScoringError: the model gives one of them what is no finite number.
     """
     model = learner.to_bytes()
     # As it will be loaded; and the rows as they will be read back: as text, a number may have lost its last digit.
@@ -138,10 +141,10 @@ def _verified(folder: Path, files: Mapping[str, bytes], model: str) -> Scorer:
             recipe,
             Calibrator.from_json(files[CALIBRATOR].decode()),
         )
+        golden = json.loads(files[GOLDEN])
+        found = scorer.probabilities(pd.DataFrame(golden["rows"], columns=scorer.columns))
     except LeadScoringError as problem:
         raise LakehouseError(f"model in {folder} cannot be loaded: {problem}") from None
-    golden = json.loads(files[GOLDEN])
-    found = scorer.probabilities(pd.DataFrame(golden["rows"], columns=scorer.columns))
     expected = np.asarray(golden["scores"], dtype=np.float64)
     if found.shape != expected.shape or not np.allclose(found, expected, rtol=_SAME_SCORE, atol=0):
         raise LakehouseError(

@@ -14,11 +14,12 @@ from urllib.parse import unquote, urlparse
 
 import pyarrow as pa
 
-from lead_scoring_assets.errors import LakehouseError
+from lead_scoring_assets.errors import LakehouseError, RegistryError, StorageError
 from lead_scoring_assets.evaluation.metrics import Metric
 from lead_scoring_assets.files import write_atomically
 from lead_scoring_assets.models.bundle import example_rows, requirements
 from lead_scoring_assets.models.encoder import Encoder
+from lead_scoring_assets.models.mlflow_store import asks_the_store, be_patient_for_seconds, refuse_damaged
 from lead_scoring_assets.models.record import RECORD
 from lead_scoring_assets.plots import png_of
 from lead_scoring_assets.settings import Home
@@ -44,25 +45,37 @@ class RegisteredModel:
 
 
 class ModelRegistry:
-    """The models of one installation in MLflow's registry (SQLite and local files by default)."""
+    """The models of one installation in MLflow's registry (SQLite and local files by default).
+
+    Every method that asks MLflow raises RegistryError where its store cannot be used, StorageError where the disk cannot.
+    """
 
     def __init__(self, home: Home) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+        be_patient_for_seconds()
         self._home = home
         self.name = home.settings.name
 
     @property
     def tracking_uri(self) -> str:
         # Not MLFLOW_TRACKING_URI: MLflow writes that variable itself, and a second installation would inherit the first's.
-        return self._home.settings.mlflow.tracking_uri or f"sqlite:///{self._home.mlflow / 'mlflow.db'}"
+        return self._home.settings.mlflow.tracking_uri or f"sqlite:///{self._file}"
+
+    @property
+    def folder(self) -> Path:
+        """Where artefacts are written, and the store where it is a local one."""
+        return self._home.mlflow
 
     @property
     def client(self) -> "MlflowClient":
         from mlflow import MlflowClient
 
+        if self._home.settings.mlflow.tracking_uri is None:
+            refuse_damaged(self._file)
         return MlflowClient(tracking_uri=self.tracking_uri)
 
+    @asks_the_store
     def prepare(self) -> None:
         """Create the store, the experiment and the registered model, once, before several processes need them."""
         self._home.mlflow.mkdir(parents=True, exist_ok=True)
@@ -76,8 +89,9 @@ class ModelRegistry:
     def is_prepared(self) -> bool:
         """Whether there is a store to ask: opening a local one that is not there would make it."""
         is_elsewhere = self._home.settings.mlflow.tracking_uri is not None
-        return is_elsewhere or (self._home.mlflow / "mlflow.db").is_file()
+        return is_elsewhere or self._file.is_file()
 
+    @asks_the_store
     def find(self, period: str, fingerprint: str) -> RegisteredModel | None:
         """The version that was trained at the end of `period` with exactly this content, if there is one."""
         found = self.client.search_model_versions(
@@ -85,6 +99,7 @@ class ModelRegistry:
         )
         return self._describe(min(found, key=lambda v: int(v.version))) if found else None
 
+    @asks_the_store
     def register(self, bundle: Path, encoder: Encoder, period: str, fingerprint: str) -> RegisteredModel:
         """Log `bundle` to the active MLflow run as a pickle-free pyfunc that gives probabilities, and register it."""
         import mlflow
@@ -120,6 +135,7 @@ class ModelRegistry:
         )
         return RegisteredModel(int(version.version), run.info.run_id, relative, fingerprint)
 
+    @asks_the_store
     def log_judgement(self, run_id: str, metrics: Sequence[Metric], pictures: Mapping[str, str], card: str) -> None:
         """Keep what was found on the holdout beside the run: figures with both ends of their intervals, pictures, card."""
         from mlflow.entities import Metric as Logged
@@ -138,21 +154,25 @@ class ModelRegistry:
             (Path(folder) / "model_card.md").write_text(card, encoding="utf-8")
             self.client.log_artifacts(run_id, folder, "holdout")
 
+    @asks_the_store
     def log_rows(self, run_id: str, rows: pa.Table, name: str) -> None:
         """Keep a small table beside the run, as JSON."""
         self.client.log_text(run_id, json.dumps(rows.to_pylist(), indent=1), name)
 
+    @asks_the_store
     def find_version(self, number: int) -> tuple[RegisteredModel, str] | None:
         """The version of this number and the key of the period at whose end it was trained, if there is one."""
         found = self.client.search_model_versions(f"name = '{self.name}' AND version_number = {number}")
         return (self._describe(found[0]), found[0].tags[_PERIOD]) if found else None
 
+    @asks_the_store
     def versions(self) -> list[tuple[RegisteredModel, str]]:
         """Every version with the key of the period at whose end it was trained, in order of number."""
         found = self.client.search_model_versions(f"name = '{self.name}'")
         told = [(self._describe(version), str(version.tags[_PERIOD])) for version in found]
         return sorted(told, key=lambda pair: pair[0].version)
 
+    @asks_the_store
     def aliased(self, alias: str) -> int | None:
         """Where an alias points, or None."""
         number = self.client.get_registered_model(self.name).aliases.get(alias)
@@ -162,11 +182,13 @@ class ModelRegistry:
         """The champion as MLflow has it, or None."""
         return self.aliased(PRODUCTION)
 
+    @asks_the_store
     def archived_versions(self) -> frozenset[int]:
         """The versions that are tagged as archived."""
         found = self.client.search_model_versions(f"name = '{self.name}' AND tags.{ARCHIVED} = 'true'")
         return frozenset(int(version.version) for version in found)
 
+    @asks_the_store
     def follow(self, production: int | None, staging: int | None, archived: Set[int]) -> None:
         """Move the aliases and tags to where the versions stand; nothing is written where they are there.
 
@@ -188,11 +210,9 @@ class ModelRegistry:
 
     def try_to_follow(self, production: int | None, staging: int | None, archived: Set[int]) -> str | None:
         """`follow`, where a store that cannot be reached or does not know a version is told and not raised."""
-        from mlflow.exceptions import MlflowException
-
         try:
             self.follow(production, staging, archived)
-        except MlflowException as problem:
+        except (RegistryError, StorageError) as problem:
             return str(problem)
         return None
 
@@ -204,6 +224,7 @@ class ModelRegistry:
         else:
             client.set_registered_model_alias(self.name, alias, str(version))
 
+    @asks_the_store
     def close_failed_runs(self, dagster_run_id: str) -> list[str]:
         """Mark MLflow runs of a Dagster run that did not finish as FAILED (a killed process could not); their ids."""
         experiment = self.client.get_experiment_by_name(self.name)
@@ -215,6 +236,11 @@ class ModelRegistry:
         for run in runs:
             self.client.set_terminated(run.info.run_id, status="FAILED")
         return [run.info.run_id for run in runs]
+
+    @property
+    def _file(self) -> Path:
+        """The local store, where the settings name no server."""
+        return self._home.mlflow / "mlflow.db"
 
     def _relative(self, folder: Path) -> str:
         if not folder.is_relative_to(self._home.data):

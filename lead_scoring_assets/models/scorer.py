@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lead_scoring_assets.errors import ScoringError
 from lead_scoring_assets.models.calibration import Calibrator
 from lead_scoring_assets.models.encoder import Encoder
 from lead_scoring_assets.models.learners import Learner
@@ -31,12 +32,27 @@ class Scorer:
         return self._encoder.columns
 
     def probabilities(self, features: pd.DataFrame) -> Floats:
-        """Probability of conversion for each row of `features` (columns by name), shape (rows,)."""
+        """Probability of conversion for each row of `features` (columns by name), shape (rows,).
+
+        Raises:
+            ScoringError: as for `margins`.
+        """
         return self.calibrator.probabilities(self.margins(features))
 
     def margins(self, features: pd.DataFrame) -> Floats:
-        """The learner's own log odds, before calibration, shape (rows,)."""
-        return np.concatenate([self._learner.margins(matrix) for matrix in self._matrices(features)])
+        """The learner's own log odds, before calibration, shape (rows,).
+
+        Raises:
+            ScoringError: one is NaN, or infinite, which would look like a probability of 0 or 1.
+        """
+        margins = np.concatenate([self._learner.margins(matrix) for matrix in self._matrices(features)])
+        if len(wrong := np.flatnonzero(~np.isfinite(margins))):
+            raise ScoringError(
+                f"the {self.recipe.algorithm} model gave {len(wrong):,} of {len(margins):,} leads log odds that are no finite "
+                f"number: expected finite ones, found {margins[wrong[0]]} in row {wrong[0]:,}. Nothing was written; roll "
+                "back, or train again."
+            )
+        return margins
 
     def contributions(self, features: pd.DataFrame) -> Floats:
         """What each column adds to the calibrated log odds, shape (rows, columns + 1).

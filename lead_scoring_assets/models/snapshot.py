@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lead_scoring_assets.errors import LakehouseError
+from lead_scoring_assets.files import told_of_the_disk
 from lead_scoring_assets.lakehouse.content_hash import content_hash
 from lead_scoring_assets.lakehouse.tables import Lakehouse
 from lead_scoring_assets.models.snapshot_manifest import Snapshot as Snapshot
@@ -40,11 +41,12 @@ def take(rows: pa.Table, root: Path, period: Period, *, inputs: Mapping[str, int
     Raises:
         LakehouseError: a lead stands there twice, Parquet cannot keep the rows exactly, or a folder of that name holds
             something else.
+        StorageError: the disk is full, or refuses the folder.
     """
     rows = _in_order(rows)
     name = content_hash(rows)
     final = root / period.key / name
-    with _one_at_a_time(root):
+    with told_of_the_disk(root), _one_at_a_time(root):
         if not final.exists():
             return _write(rows, final, period, inputs, settings_sha256)
     return load(final)[1]

@@ -111,6 +111,13 @@ def test_the_readme_quotes_what_the_code_gives(installation: Installation) -> No
         assert line in readme, f"README.md must quote `lead-scoring results`; it gives now:\n{told}"
 
 
+def test_the_readme_quotes_what_the_backtest_gives(history: Path, run_verb: RunVerb) -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    told = run_verb(history, "backtest").stdout
+    assert "minus frozen" in told
+    assert told.strip() in readme, f"README.md must quote `lead-scoring backtest`; it gives now:\n{told}"
+
+
 def test_a_second_time_there_is_nothing_to_do(history: Path, run_verb: RunVerb) -> None:
     assert "every period is complete already" in run_verb(history, "materialize").stderr
 

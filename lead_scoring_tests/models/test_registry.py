@@ -13,7 +13,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from lead_scoring_assets.errors import LakehouseError
+from lead_scoring_assets.errors import LakehouseError, RegistryError
 from lead_scoring_assets.evaluation.metrics import Metric
 from lead_scoring_assets.models.bundle import load_scorer, save_bundle
 from lead_scoring_assets.models.calibration import identity
@@ -125,7 +125,7 @@ def test_another_error_of_mlflow_is_not_hidden(registry: ModelRegistry, monkeypa
         raise MlflowException("the disk is full")
 
     monkeypatch.setattr(MlflowClient, "create_registered_model", broken)
-    with pytest.raises(MlflowException, match="the disk is full"):
+    with pytest.raises(RegistryError, match="the disk is full"):
         registry.prepare()
 
 
