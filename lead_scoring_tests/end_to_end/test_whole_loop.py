@@ -97,7 +97,8 @@ def test_the_alias_loads_through_mlflow_and_gives_the_batch_scores(installation:
     champion = Deployments(installation.lakehouse).newest()
     scores = installation.lakehouse.read("lead_scores").to_pandas()
     scored = scores[scores["model_version"] == champion.version].set_index("lead_id")  # type: ignore[union-attr]
-    features = installation.lakehouse.read("lead_features", periods=[LAST]).to_pandas().set_index("lead_id")
+    months = sorted(scored["period"].unique())
+    features = installation.lakehouse.read("lead_features", periods=months).to_pandas().set_index("lead_id")
     columns = model.metadata.get_input_schema().input_names()
     found = model.predict(features.loc[scored.index, columns])
     assert len(found) > 100
@@ -137,7 +138,10 @@ def test_people_find_what_they_look_for(history: Path, run_verb: RunVerb) -> Non
     assert "0 of 1,500 new labels" in status
     rows = run_verb(history, "worklist", "--top", "3", "--format", "csv").stdout.splitlines()
     assert rows[0].startswith("period,priority,lead_id,probability,bucket,model_version")
-    assert [row.split(",")[1] for row in rows[1:]] == ["1", "2", "3"]
+    # Best first; whose outcome is known by now need not be called.
+    priorities = [int(row.split(",")[1]) for row in rows[1:]]
+    assert len(priorities) == 3
+    assert priorities == sorted(priorities)
     assert "random order reaches 20%" in run_verb(history, "results").stdout
 
 
