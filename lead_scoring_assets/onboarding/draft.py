@@ -510,6 +510,7 @@ def _amounts(roles: Roles, span: _Span) -> list[str]:
         f"  minimum_positives: {positives}",
         f"  minimum_holdout_rows: {bounded(20, rows / 16, 500)}",
         f"  minimum_holdout_positives: {bounded(5, positives / 4, 20)}",
+        "  tuning: {trials: 4, folds: 3}   # recipes tried in every training, folds in time; 50 and 5 once the history is played",
         "  parameters: {eta: 0.08, max_depth: 4, min_child_weight: 5, subsample: 0.9, colsample_bytree: 0.8}",
         "",
         "gate:                   # what a model must reach to go live, and how it is compared with the one in use",
