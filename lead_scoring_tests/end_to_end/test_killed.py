@@ -10,35 +10,15 @@ from pathlib import Path
 import pytest
 
 from lead_scoring_assets.installation import Installation
-from lead_scoring_assets.lakehouse.content_hash import content_hash
 from lead_scoring_assets.models.registry import ModelRegistry
 from lead_scoring_assets.promotion.deployments import Deployments
 from lead_scoring_assets.settings import Home
 from lead_scoring_tests.conftest import MakeHome, RunVerb, environment
+from lead_scoring_tests.end_to_end.contents import contents
 
 pytestmark = pytest.mark.slow
 
 THROUGH = "2008-09"
-
-
-def contents(home: Path) -> dict[str, str]:
-    """Content of every table, but for what names a run or a version rather than what was decided."""
-    lakehouse = Installation(Home(home)).lakehouse
-    passing = {
-        "run_id",
-        "bundle",
-        "actor",
-        "version",
-        "candidate_version",
-        "champion_version",
-        "best_version",
-        "model_version",
-    }
-    found = {}
-    for name in lakehouse.names():
-        rows = lakehouse.read(name)
-        found[name] = content_hash(rows.drop_columns([column for column in rows.column_names if column in passing]))
-    return found
 
 
 def commits(home: Path) -> int:
