@@ -22,8 +22,12 @@ from lead_scoring_assets.leads import sensors as lead_sensors  # noqa: E402
 from lead_scoring_assets.models import assets as model_assets  # noqa: E402
 from lead_scoring_assets.models import checks as model_checks  # noqa: E402
 from lead_scoring_assets.models.resources import mlflow_tracking  # noqa: E402
-from lead_scoring_assets.monitoring import assets as monitoring_assets  # noqa: E402
-from lead_scoring_assets.monitoring import checks as monitoring_checks  # noqa: E402
+from lead_scoring_assets.monitoring.drift import assets as drift_assets  # noqa: E402
+from lead_scoring_assets.monitoring.drift import checks as drift_checks  # noqa: E402
+from lead_scoring_assets.monitoring.performance import assets as performance_assets  # noqa: E402
+from lead_scoring_assets.monitoring.performance import checks as performance_checks  # noqa: E402
+from lead_scoring_assets.monitoring.reports import assets as report_assets  # noqa: E402
+from lead_scoring_assets.monitoring.reports import checks as report_checks  # noqa: E402
 from lead_scoring_assets.predictions import assets as prediction_assets  # noqa: E402
 from lead_scoring_assets.predictions import checks as prediction_checks  # noqa: E402
 from lead_scoring_assets.promotion import assets as promotion_assets  # noqa: E402
@@ -39,7 +43,9 @@ _ASSET_MODULES = [
     model_assets,
     promotion_assets,
     prediction_assets,
-    monitoring_assets,
+    drift_assets,
+    performance_assets,
+    report_assets,
 ]
 _CHECK_MODULES = [
     lead_checks,
@@ -48,7 +54,9 @@ _CHECK_MODULES = [
     model_checks,
     promotion_checks,
     prediction_checks,
-    monitoring_checks,
+    drift_checks,
+    performance_checks,
+    report_checks,
 ]
 
 

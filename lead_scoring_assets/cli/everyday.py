@@ -102,7 +102,7 @@ def status() -> None:
 @click.command(epilog="Example: lead-scoring results")
 def results() -> None:
     """What calling the best-scored leads first gave, against random order, on matured leads that were scored live."""
-    from lead_scoring_assets.monitoring.benefit import describe, measure_benefit
+    from lead_scoring_assets.monitoring.business.benefit import describe, measure_benefit
 
     answers.print(describe(measure_benefit(open_installation())))
 

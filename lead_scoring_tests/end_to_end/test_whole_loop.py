@@ -17,7 +17,7 @@ import pytest
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.content_hash import content_hash
 from lead_scoring_assets.models.registry import ModelRegistry
-from lead_scoring_assets.monitoring.benefit import describe, measure_benefit
+from lead_scoring_assets.monitoring.business.benefit import describe, measure_benefit
 from lead_scoring_assets.promotion.deployments import Deployments
 from lead_scoring_assets.retraining.episodes import CLOSED, OPENED
 from lead_scoring_assets.settings import Home

@@ -15,8 +15,8 @@ from lead_scoring_assets.clock import ReplayClock
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.leads.ingestion import FILES_SCHEMA
 from lead_scoring_assets.models.judgement import EVALUATION_SCHEMA
-from lead_scoring_assets.monitoring.assets import DRIFT_SCHEMA
-from lead_scoring_assets.monitoring.performance import SCHEMA as PERFORMANCE_SCHEMA
+from lead_scoring_assets.monitoring.drift.assets import DRIFT_SCHEMA
+from lead_scoring_assets.monitoring.performance.matured import SCHEMA as PERFORMANCE_SCHEMA
 from lead_scoring_assets.promotion.deployments import Deployment, Deployments
 from lead_scoring_assets.promotion.records import SCHEMA as DECISION_SCHEMA
 from lead_scoring_assets.settings import SETTINGS_FILE, Home

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lead_scoring_assets.monitoring.reference import (
+from lead_scoring_assets.monitoring.drift.reference import (
     RARE_ROWS,
     ReferenceColumn,
     ReferenceState,

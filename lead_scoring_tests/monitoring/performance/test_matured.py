@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lead_scoring_assets.evaluation.metrics import evaluate
-from lead_scoring_assets.monitoring.performance import SCHEMA, Cohort, cohorts, judge_cohort, measure
+from lead_scoring_assets.monitoring.performance.matured import SCHEMA, Cohort, cohorts, judge_cohort, measure
 from lead_scoring_assets.settings import Home
 
 pytestmark = pytest.mark.filterwarnings("error")
 
-SETTINGS = Home(Path(__file__).resolve().parents[2]).settings.performance.model_copy(
+SETTINGS = Home(Path(__file__).resolve().parents[3]).settings.performance.model_copy(
     update={"minimum_rows": 20, "minimum_positives": 5}
 )
 FROM = datetime(2024, 1, 1, tzinfo=UTC)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from lead_scoring_assets.monitoring.drift import (
+from lead_scoring_assets.monitoring.drift.measure import (
     FeatureDrift,
     benjamini_hochberg,
     chi_square_two_sample,
@@ -25,7 +25,7 @@ from lead_scoring_assets.monitoring.drift import (
     population_stability_index,
     summarise_drift,
 )
-from lead_scoring_assets.monitoring.reference import build_reference
+from lead_scoring_assets.monitoring.drift.reference import build_reference
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lead_scoring_assets.monitoring.drift import FeatureDrift, measure_drift, summarise_drift
-from lead_scoring_assets.monitoring.reference import build_reference
-from lead_scoring_assets.monitoring.report import DRAWN_CATEGORIES, render_drift_report
+from lead_scoring_assets.monitoring.drift.measure import FeatureDrift, measure_drift, summarise_drift
+from lead_scoring_assets.monitoring.drift.reference import build_reference
+from lead_scoring_assets.monitoring.reports.drift_report import DRAWN_CATEGORIES, render_drift_report
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -276,7 +276,7 @@ def refuse(*_):
     raise AssertionError("the report opened a connection")
 
 socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
-from lead_scoring_assets.monitoring.report import render_drift_report
+from lead_scoring_assets.monitoring.reports.drift_report import render_drift_report
 heavy = {"evidently", "plotly", "sklearn"} & set(sys.modules)
 assert not heavy, heavy
 import numpy as np, pandas as pd

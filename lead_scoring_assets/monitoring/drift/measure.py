@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lead_scoring_assets.monitoring.reference import (
+from lead_scoring_assets.monitoring.drift.reference import (
     ColumnKind,
     FloatArray,
     ReferenceColumn,

@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 
 from lead_scoring_assets.files import write_atomically
-from lead_scoring_assets.monitoring.drift import FeatureDrift, summarise_drift
-from lead_scoring_assets.monitoring.reference import single_column
+from lead_scoring_assets.monitoring.drift.measure import FeatureDrift, summarise_drift
+from lead_scoring_assets.monitoring.drift.reference import single_column
 
 SAMPLE_ROWS = 5_000
 DRAWN_CATEGORIES = 50

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 
 from lead_scoring_assets.lakehouse.query import query
-from lead_scoring_assets.monitoring.benefit import MATURED
+from lead_scoring_assets.monitoring.business.benefit import MATURED
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 NOW = datetime(2024, 3, 1, tzinfo=UTC)

@@ -1,0 +1,9 @@
+"""Asset checks of performance; what they ask stands in `quality.py`."""
+
+from lead_scoring_assets.checks import contract_check, watch_check
+from lead_scoring_assets.monitoring.performance import quality
+
+CHECKS = [
+    contract_check("model_performance", quality.labels_cover_cohort),
+    watch_check("model_performance", quality.ranks_well_enough),
+]

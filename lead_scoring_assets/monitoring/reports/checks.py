@@ -1,0 +1,8 @@
+"""Asset checks of reports; what they ask stands in `quality.py`."""
+
+from lead_scoring_assets.checks import contract_check
+from lead_scoring_assets.monitoring.reports import quality
+
+CHECKS = [
+    contract_check("drift_report", quality.report_written),
+]
