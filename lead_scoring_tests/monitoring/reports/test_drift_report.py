@@ -209,7 +209,7 @@ def test_what_evidently_cannot_draw_is_left_out_said_and_logged(
     assert drawn_columns(widgets) == ["amount", "constant", "channel"]
     assert "endless (Evidently failed with ValueError: " in texts(widgets)
     assert "endless" in [row[0] for row in of_type(widgets, "table")[0]["params"]["data"]]
-    assert [record.message for record in caplog.records if record.name.endswith("monitoring.report")] == [
+    assert [record.message for record in caplog.records if record.name.endswith("reports.drift_report")] == [
         "Evidently cannot draw endless; the report goes without."
     ]
 
