@@ -59,11 +59,11 @@ def measure(rows: int, home: Path, tell: Callable[[str, tuple[float, float]], No
     from lead_scoring_assets.models import learners
     from lead_scoring_assets.models.bundle import save_bundle
     from lead_scoring_assets.models.calibration import fit_calibrator, identity
-    from lead_scoring_assets.models.cross_validation import CrossValidation
     from lead_scoring_assets.models.encoder import Encoder
-    from lead_scoring_assets.models.folds import time_folds
     from lead_scoring_assets.models.recipe import default_recipe, documented_recipe
     from lead_scoring_assets.models.registry import ModelRegistry
+    from lead_scoring_assets.models.search.cross_validation import CrossValidation
+    from lead_scoring_assets.models.search.folds import time_folds
     from lead_scoring_assets.settings import Home
 
     settings = Home(home).settings

@@ -11,6 +11,8 @@ warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 from lead_scoring_assets import jobs  # noqa: E402
 from lead_scoring_assets.alerts import sensors as alert_sensors  # noqa: E402
+from lead_scoring_assets.assessment import assets as assessment_assets  # noqa: E402
+from lead_scoring_assets.assessment import checks as assessment_checks  # noqa: E402
 from lead_scoring_assets.features import assets as feature_assets  # noqa: E402
 from lead_scoring_assets.features import checks as feature_checks  # noqa: E402
 from lead_scoring_assets.labels import assets as label_assets  # noqa: E402
@@ -41,6 +43,7 @@ _ASSET_MODULES = [
     feature_assets,
     label_assets,
     model_assets,
+    assessment_assets,
     promotion_assets,
     prediction_assets,
     drift_assets,
@@ -52,6 +55,7 @@ _CHECK_MODULES = [
     feature_checks,
     label_checks,
     model_checks,
+    assessment_checks,
     promotion_checks,
     prediction_checks,
     drift_checks,

@@ -13,8 +13,8 @@ from lead_scoring_assets.cli.console import answers, escaped, open_installation,
 from lead_scoring_assets.settings import EXPANDING_MONTHS, Algorithm
 
 if TYPE_CHECKING:
-    from lead_scoring_assets.models.backtest import Policy
-    from lead_scoring_assets.models.backtest_figures import Figure
+    from lead_scoring_assets.backtesting.figures import Figure
+    from lead_scoring_assets.backtesting.walk_forward import Policy
 
 _POLICIES: "tuple[Policy, ...]" = ("frozen", "expanding", "sliding")
 _WINDOW_MONTHS = 6  # where the settings let the window expand
@@ -72,9 +72,9 @@ def backtest(
 
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-    from lead_scoring_assets.models.backtest import training_settings, walk_forward
-    from lead_scoring_assets.models.backtest_figures import describe, figures_of
-    from lead_scoring_assets.models.backtest_periods import judged_periods, newest_labels
+    from lead_scoring_assets.backtesting.figures import describe, figures_of
+    from lead_scoring_assets.backtesting.judged_periods import judged_periods, newest_labels
+    from lead_scoring_assets.backtesting.walk_forward import training_settings, walk_forward
 
     installation = open_installation()
     settings = training_settings(installation.settings, algorithm, is_tuned=tune)
@@ -112,8 +112,8 @@ def backtest(
 
 def _draw(picture: Path, figures: "Sequence[Figure]", title: str) -> None:
     """AUC, Brier score and mean score by period, a line for each policy."""
+    from lead_scoring_assets.backtesting.figures import ALL
     from lead_scoring_assets.files import write_atomically
-    from lead_scoring_assets.models.backtest_figures import ALL
     from lead_scoring_assets.plots import periods_plot, png_of
 
     by_period = [figure for figure in figures if figure.period != ALL]

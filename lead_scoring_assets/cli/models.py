@@ -78,9 +78,9 @@ def reproduce(version: int, here: bool, install: bool, record_file: Path | None)
 
     Exit code 0 when all is the same, 1 when something differs (each difference is told), 2 on bad input.
     """
-    from lead_scoring_assets.models.past_code import is_present_code, reproduce_by_past_code
     from lead_scoring_assets.models.provenance import differences, gather
     from lead_scoring_assets.models.record import read_record
+    from lead_scoring_assets.reproduction.past_code import is_present_code, reproduce_by_past_code
 
     if here and install:
         raise click.UsageError("--install builds another environment, --here uses this one: name one of them")
@@ -118,7 +118,7 @@ def _recorded(installation: "Installation", version: int) -> "TrainingRecord":
 def _rebuild_here(installation: "Installation", version: int, record: "TrainingRecord") -> int:
     """Rebuild in this process, tell what came out and what differs, and give the exit code."""
     from lead_scoring_assets.models.provenance import differences, gather
-    from lead_scoring_assets.models.reproduce import rebuild
+    from lead_scoring_assets.reproduction.rebuild import rebuild
 
     with remarks.status(f"training v{version} again"):
         rebuilt = rebuild(record, installation.home.data)

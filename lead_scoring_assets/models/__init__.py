@@ -1,1 +1,1 @@
-"""From training set to decision: training, evaluation, the gate, the registry and what was deployed when."""
+"""From matured labels to a model: snapshot, search, training, calibration, and the registry that keeps it."""

@@ -12,11 +12,11 @@ from lead_scoring_assets.models.calibration import Calibrator, fit_calibrator, i
 from lead_scoring_assets.models.encoder import Encoder
 from lead_scoring_assets.models.learners import Learner
 from lead_scoring_assets.models.recipe import Recipe
-from lead_scoring_assets.models.search_space import first_recipes
+from lead_scoring_assets.models.search.search_space import first_recipes
+from lead_scoring_assets.models.search.trials import Tuned, tell_lines
+from lead_scoring_assets.models.search.tuning import tune
 from lead_scoring_assets.models.training import fit_model
 from lead_scoring_assets.models.training_set import TRAIN
-from lead_scoring_assets.models.trials import Tuned, tell_lines
-from lead_scoring_assets.models.tuning import tune
 from lead_scoring_assets.settings import Settings
 
 

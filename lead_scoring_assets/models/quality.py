@@ -1,4 +1,4 @@
-"""Judgements on models: nothing leaks into training, each loads as trained and ranks better than chance."""
+"""Judgements on models: nothing leaks into training, and each loads as trained."""
 
 from lead_scoring_assets.contracts.findings import Finding
 from lead_scoring_assets.errors import LakehouseError, LeakageError
@@ -38,13 +38,3 @@ def model_or_reason(installation: Installation, period: Period) -> Finding:
     except LakehouseError as problem:
         return Finding(False, f"v{row['version']}: {problem}")
     return Finding(True, f"v{row['version']} loads and scores its golden rows as trained")
-
-
-def ranks_better_than_chance(installation: Installation, period: Period) -> Finding:
-    """The candidate's AUC interval lies above 0.5."""
-    rows = installation.lakehouse.read("model_evaluation", periods=[period.key]).to_pylist()
-    auc = next((row for row in rows if row["metric"] == "auc"), None)
-    if auc is None:
-        return Finding(True, "insufficient data: no model was trained")
-    sentence = f"AUC {auc['value']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}], n = {auc['n']:,}"
-    return Finding(bool(auc["low"] > 0.5), sentence, {"auc": auc["value"], "auc_low": auc["low"]})

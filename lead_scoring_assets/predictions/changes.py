@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from lead_scoring_assets.assessment.wording import NOT_GIVEN, label
 from lead_scoring_assets.contracts.columns import Registry
-from lead_scoring_assets.models.wording import NOT_GIVEN, label
 from lead_scoring_assets.predictions.model import LoadedModel
 
 SCHEMA = pa.schema(

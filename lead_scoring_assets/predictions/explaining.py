@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from lead_scoring_assets.assessment.reasons import reasons_columns
 from lead_scoring_assets.contracts.columns import Registry
 from lead_scoring_assets.errors import ScoringError
-from lead_scoring_assets.models.reasons import reasons_columns
 from lead_scoring_assets.models.scorer import Scorer
 
 Floats = npt.NDArray[np.float64]

@@ -5,12 +5,12 @@ from datetime import datetime
 
 import pandas as pd
 
+from lead_scoring_assets.assessment.explanations import LeadExplanation, explain_lead
+from lead_scoring_assets.assessment.reasons import typical_values
+from lead_scoring_assets.assessment.surrogate import Surrogate, agreement, explain_locally
 from lead_scoring_assets.errors import ScoringError
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.query import query
-from lead_scoring_assets.models.explanations import LeadExplanation, explain_lead
-from lead_scoring_assets.models.reasons import typical_values
-from lead_scoring_assets.models.surrogate import Surrogate, agreement, explain_locally
 from lead_scoring_assets.predictions.model import LoadedModel, live_model, named_model
 
 COMPARED_FEATURES = 3

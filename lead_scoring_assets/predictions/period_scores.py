@@ -6,12 +6,12 @@ Made from `lead_features` and the model alone: the same again gives the same row
 import pandas as pd
 import pyarrow as pa
 
+from lead_scoring_assets.assessment.reasons import reasons_schema
 from lead_scoring_assets.errors import LakehouseError
 from lead_scoring_assets.features.plan import KEYS
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.names import quoted
 from lead_scoring_assets.lakehouse.query import query
-from lead_scoring_assets.models.reasons import reasons_schema
 from lead_scoring_assets.periods import Period
 from lead_scoring_assets.predictions import changes, scoring
 from lead_scoring_assets.predictions.batches import PROBABILITY, features_frame, score_batches

@@ -3,11 +3,11 @@ not the same for everybody."""
 
 import pyarrow.compute as pc
 
+from lead_scoring_assets.assessment.reasons import reasons_schema
 from lead_scoring_assets.contracts.findings import Finding
 from lead_scoring_assets.errors import LakehouseError, ScoringError
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.query import query
-from lead_scoring_assets.models.reasons import reasons_schema
 from lead_scoring_assets.periods import Period
 from lead_scoring_assets.predictions.model import named_model
 from lead_scoring_assets.predictions.period_scores import reasons_of

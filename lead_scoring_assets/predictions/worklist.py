@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lead_scoring_assets.assessment.reasons import reasons_schema
 from lead_scoring_assets.contracts.columns import RAW_TABLES, Entity
 from lead_scoring_assets.errors import LeadScoringError
 from lead_scoring_assets.installation import Installation
@@ -14,7 +15,6 @@ from lead_scoring_assets.labels.maturity import SAID
 from lead_scoring_assets.lakehouse.names import quoted
 from lead_scoring_assets.lakehouse.query import query
 from lead_scoring_assets.leads.versions import latest_known
-from lead_scoring_assets.models.reasons import reasons_schema
 from lead_scoring_assets.predictions.assignment import Assignment, QueuedLead, assign
 
 _FEATURES_SHOWN = 4

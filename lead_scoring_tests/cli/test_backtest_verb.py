@@ -13,7 +13,7 @@ from lead_scoring_assets.cli import main
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.content_hash import content_hash
 from lead_scoring_assets.settings import SETTINGS_FILE, Home
-from lead_scoring_tests.models.backtest_worlds import SETTINGS, world
+from lead_scoring_tests.backtesting.worlds import SETTINGS, world
 
 
 @pytest.fixture(scope="module")

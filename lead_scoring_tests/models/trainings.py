@@ -13,11 +13,11 @@ from lead_scoring_assets.models.calibration import identity
 from lead_scoring_assets.models.encoder import Encoder
 from lead_scoring_assets.models.recipe import Recipe
 from lead_scoring_assets.models.record import CalibrationFolds, TrainingRecord, record, write_record
-from lead_scoring_assets.models.reproduce import calibrate
 from lead_scoring_assets.models.snapshot import load, shaping_settings_sha256, take
 from lead_scoring_assets.models.training import fit_model
 from lead_scoring_assets.models.training_set import HOLDOUT, TRAIN
 from lead_scoring_assets.periods import Period
+from lead_scoring_assets.reproduction.rebuild import calibrate
 from lead_scoring_assets.settings import SETTINGS_FILE, Home
 
 SETTINGS = """

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lead_scoring_assets.assessment.reasons import reasons_schema
 from lead_scoring_assets.contracts.columns import Column, Registry
 from lead_scoring_assets.errors import ScoringError
 from lead_scoring_assets.models.bundle import load_scorer
 from lead_scoring_assets.models.calibration import Calibrator
-from lead_scoring_assets.models.reasons import reasons_schema
 from lead_scoring_assets.predictions.explaining import TOLERANCE, explain, explained_leads, worst_gap
 from lead_scoring_tests.predictions.conftest import World
 

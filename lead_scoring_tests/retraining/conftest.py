@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 
 import lead_scoring_assets.definitions  # noqa: F401  # first, because it quiets dagster's warnings about beta parts
+from lead_scoring_assets.assessment.judgement import EVALUATION_SCHEMA
 from lead_scoring_assets.clock import ReplayClock
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.leads.ingestion import FILES_SCHEMA
-from lead_scoring_assets.models.judgement import EVALUATION_SCHEMA
 from lead_scoring_assets.monitoring.drift.assets import DRIFT_SCHEMA
 from lead_scoring_assets.monitoring.performance.matured import SCHEMA as PERFORMANCE_SCHEMA
 from lead_scoring_assets.promotion.deployments import Deployment, Deployments

@@ -6,10 +6,11 @@ import dagster as dg
 import pyarrow as pa
 
 from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.models.rows import rows_of
 from lead_scoring_assets.monitoring.drift.measure import FeatureDrift, measure_drift, summarise_drift
 from lead_scoring_assets.monitoring.drift.reference import build_reference
 from lead_scoring_assets.monitoring.partitions import MONITORING
-from lead_scoring_assets.monitoring.rows import rows_of, trained_on
+from lead_scoring_assets.monitoring.rows import trained_on
 from lead_scoring_assets.partitions import PREVIOUS, periods_of
 from lead_scoring_assets.plots import bar_plot
 from lead_scoring_assets.promotion.deployments import Deployments
@@ -46,7 +47,7 @@ def feature_drift(
         reference = build_reference(
             trained_on(installation, champion), registry.numeric_features, registry.category_features
         )
-        drifts = measure_drift(reference, rows_of(lead_features, period.key), **settings.drift.model_dump())
+        drifts = measure_drift(reference, rows_of(lead_features, period), **settings.drift.model_dump())
         place = {"period": period.key, "as_of": period.end, "model_version": champion.version}
         rows += [{**place, "reference_period": champion.period, **asdict(drift)} for drift in drifts]
         summary = summarise_drift(drifts)

@@ -7,10 +7,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.models.rows import rows_of
 from lead_scoring_assets.monitoring.drift.measure import FeatureDrift, summarise_drift
 from lead_scoring_assets.monitoring.partitions import MONITORING
 from lead_scoring_assets.monitoring.reports.drift_report import render_drift_report
-from lead_scoring_assets.monitoring.rows import rows_of, trained_on
+from lead_scoring_assets.monitoring.rows import trained_on
 from lead_scoring_assets.partitions import periods_of
 from lead_scoring_assets.promotion.deployments import Deployments
 
@@ -43,7 +44,7 @@ def drift_report(
             f"{installation.settings.simulated_mark}",
             drifts,
             trained_on(installation, champion),
-            rows_of(lead_features, period.key),
+            rows_of(lead_features, period),
             registry.numeric_features,
             registry.category_features,
             psi_warning=installation.settings.drift.psi_warning,

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from lead_scoring_assets.assessment.explanations import FeatureEffect
 from lead_scoring_assets.contracts.columns import Registry
 from lead_scoring_assets.evaluation import curves
 from lead_scoring_assets.evaluation.fairness import AttributeFairness, GroupFairness
@@ -17,7 +18,6 @@ from lead_scoring_assets.labels.maturity import first_rows
 from lead_scoring_assets.lakehouse.names import quoted
 from lead_scoring_assets.lakehouse.query import query
 from lead_scoring_assets.lakehouse.tables import Lakehouse
-from lead_scoring_assets.models.explanations import FeatureEffect
 from lead_scoring_assets.plots import calibration_plot, gains_plot, precision_recall_plot, roc_plot
 
 Floats = npt.NDArray[np.float64]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from lead_scoring_assets.models.explanations import FeatureEffect, explain_lead, explain_model, sample_of
+from lead_scoring_assets.assessment.explanations import FeatureEffect, explain_lead, explain_model, sample_of
 from lead_scoring_assets.models.scorer import Scorer
 from lead_scoring_assets.plots import dependence_plot, interval_plot, reason_plot
 from lead_scoring_tests.models.scorers import RECIPES, REGISTRY, AdditiveScorer, leads, real_scorer

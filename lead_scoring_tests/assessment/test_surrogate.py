@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lead_scoring_assets.models.explanations import explain_lead
-from lead_scoring_assets.models.surrogate import agreement, explain_locally, largest
+from lead_scoring_assets.assessment.explanations import explain_lead
+from lead_scoring_assets.assessment.surrogate import agreement, explain_locally, largest
 from lead_scoring_tests.models.scorers import REGISTRY, AdditiveScorer, leads, real_scorer
 
 pytestmark = pytest.mark.filterwarnings("error")

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from lead_scoring_assets.errors import TrainingError
 from lead_scoring_assets.evaluation.metrics import auc
-from lead_scoring_assets.models.cross_validation import CrossValidation
-from lead_scoring_assets.models.folds import Fold
 from lead_scoring_assets.models.recipe import Recipe
+from lead_scoring_assets.models.search.cross_validation import CrossValidation
+from lead_scoring_assets.models.search.folds import Fold
 
 pytestmark = pytest.mark.filterwarnings("error")
 

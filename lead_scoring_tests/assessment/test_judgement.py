@@ -8,14 +8,14 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from lead_scoring_assets.assessment import judgement
+from lead_scoring_assets.assessment.deal_values import deal_values
+from lead_scoring_assets.assessment.judgement import OfModel
+from lead_scoring_assets.assessment.model_card import model_card
 from lead_scoring_assets.evaluation.fairness import assess_fairness
 from lead_scoring_assets.evaluation.metrics import Metric
 from lead_scoring_assets.evaluation.segments import by_segment
 from lead_scoring_assets.lakehouse.tables import Lakehouse
-from lead_scoring_assets.models import judgement
-from lead_scoring_assets.models.deal_values import deal_values
-from lead_scoring_assets.models.judgement import OfModel
-from lead_scoring_assets.models.model_card import model_card
 from lead_scoring_assets.settings import parse_settings
 from lead_scoring_tests.models.trainings import RECIPES, SETTINGS, train_and_record
 

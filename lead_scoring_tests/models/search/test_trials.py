@@ -8,7 +8,7 @@ import pytest
 
 from lead_scoring_assets.evaluation.metrics import Metric, PairedDifference
 from lead_scoring_assets.models.recipe import Recipe
-from lead_scoring_assets.models.trials import (
+from lead_scoring_assets.models.search.trials import (
     TRIALS_SCHEMA,
     Trial,
     Tuned,

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from lead_scoring_assets.models.past_code import is_present_code
 from lead_scoring_assets.models.provenance import UNKNOWN, Provenance, gather
 from lead_scoring_assets.models.record import TrainingRecord
+from lead_scoring_assets.reproduction.past_code import is_present_code
 from lead_scoring_assets.settings import SETTINGS_FILE
 from lead_scoring_tests.models.test_provenance import git
 from lead_scoring_tests.models.trainings import FOLDS, RECIPES, Trained, train_and_record

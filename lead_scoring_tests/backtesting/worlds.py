@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pyarrow as pa
 
-from lead_scoring_assets.models.backtest import Walked, training_settings, walk_forward
+from lead_scoring_assets.backtesting.walk_forward import Walked, training_settings, walk_forward
 from lead_scoring_assets.periods import Period
 from lead_scoring_assets.settings import Settings, parse_settings
 

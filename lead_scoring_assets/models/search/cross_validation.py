@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from lead_scoring_assets.errors import TrainingError
 from lead_scoring_assets.evaluation.metrics import Metric, PairedDifference, auc, auc_difference
-from lead_scoring_assets.models.folds import Fold
 from lead_scoring_assets.models.learners import Learner
 from lead_scoring_assets.models.recipe import Recipe
+from lead_scoring_assets.models.search.folds import Fold
 
 Floats = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float32]

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lead_scoring_assets.backtesting.figures import ALL, Figure, describe, figures_of
+from lead_scoring_assets.backtesting.judged_periods import judged_periods
+from lead_scoring_assets.backtesting.walk_forward import POLICIES, Walked, training_settings, walk_forward
 from lead_scoring_assets.errors import LeadScoringError, TrainingError
-from lead_scoring_assets.models.backtest import POLICIES, Walked, training_settings, walk_forward
-from lead_scoring_assets.models.backtest_figures import ALL, Figure, describe, figures_of
-from lead_scoring_assets.models.backtest_periods import judged_periods
 from lead_scoring_assets.models.candidate import train_candidate
 from lead_scoring_assets.models.encoder import Encoder
 from lead_scoring_assets.models.training_set import TrainingWindow, build_training_set
 from lead_scoring_assets.periods import PeriodCalendar
-from lead_scoring_tests.models.backtest_worlds import (
+from lead_scoring_tests.backtesting.worlds import (
     CONVERSION_WINDOW,
     World,
     moments,

@@ -10,8 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from lead_scoring_assets.contracts.columns import Registry
-from lead_scoring_assets.models.wording import (
+from lead_scoring_assets.assessment.wording import (
     LEAST_FACTOR,
     effect_words,
     many_effect_words,
@@ -20,6 +19,7 @@ from lead_scoring_assets.models.wording import (
     value_of,
     value_words,
 )
+from lead_scoring_assets.contracts.columns import Registry
 
 Floats = npt.NDArray[np.float64]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lead_scoring_assets.models.folds import FoldsInTime, time_folds
+from lead_scoring_assets.models.search.folds import FoldsInTime, time_folds
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -1,6 +1,6 @@
 """Running `lead-scoring reproduce` with the code of an earlier commit: a worktree of its own, removed afterwards.
 
-What that code does there is `reproduce.py`'s matter, of then.
+What that code does there is `rebuild.py`'s matter, of then.
 """
 
 import os

@@ -13,9 +13,9 @@ from lead_scoring_assets.models import learners
 from lead_scoring_assets.models.bundle import CALIBRATOR, ENCODER, GOLDEN, RECIPE, load_scorer, save_bundle
 from lead_scoring_assets.models.calibration import Calibrator, fit_calibrator, identity
 from lead_scoring_assets.models.encoder import Encoder
-from lead_scoring_assets.models.folds import time_folds
 from lead_scoring_assets.models.recipe import Recipe
 from lead_scoring_assets.models.record import CalibrationFolds, TrainingRecord, file_sums, holdout_metrics
+from lead_scoring_assets.models.search.folds import time_folds
 from lead_scoring_assets.models.snapshot import load
 from lead_scoring_assets.models.training import fit_model
 from lead_scoring_assets.models.training_set import HOLDOUT, TRAIN

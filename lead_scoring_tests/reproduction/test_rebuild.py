@@ -17,9 +17,9 @@ from lead_scoring_assets.models.calibration import Calibrator, identity
 from lead_scoring_assets.models.provenance import gather, settings_json
 from lead_scoring_assets.models.recipe import Recipe
 from lead_scoring_assets.models.record import CalibrationFolds, TrainingRecord, read_record
-from lead_scoring_assets.models.reproduce import rebuild
 from lead_scoring_assets.models.snapshot import load, take
 from lead_scoring_assets.models.training_set import HOLDOUT
+from lead_scoring_assets.reproduction.rebuild import rebuild
 from lead_scoring_assets.settings import parse_settings
 from lead_scoring_tests.models.trainings import FOLDS, JUNE, RECIPES, Trained, frame_of, train_and_record, training_set
 

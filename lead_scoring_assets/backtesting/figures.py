@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lead_scoring_assets.backtesting.walk_forward import Policy, Walked
 from lead_scoring_assets.evaluation.metrics import (
     CONFIDENCE,
     Metric,
@@ -20,7 +21,6 @@ from lead_scoring_assets.evaluation.within_periods import (
     blocks_of,
     captured_within,
 )
-from lead_scoring_assets.models.backtest import Policy, Walked
 from lead_scoring_assets.settings import Settings
 
 ALL = "all"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lead_scoring_assets.models.learners import fit
 from lead_scoring_assets.models.recipe import Recipe, default_recipe, documented_recipe
-from lead_scoring_assets.models.search_space import draw, first_recipes, place, space
+from lead_scoring_assets.models.search.search_space import draw, first_recipes, place, space
 from lead_scoring_assets.settings import Algorithm, Training
 
 pytestmark = pytest.mark.filterwarnings("error")

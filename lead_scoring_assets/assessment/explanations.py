@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lead_scoring_assets.assessment.reasons import REASONS, Reason, top_reasons
+from lead_scoring_assets.assessment.wording import NOT_GIVEN, numbers_of
 from lead_scoring_assets.contracts.columns import Registry
 from lead_scoring_assets.evaluation.means import mean_interval
-from lead_scoring_assets.models.reasons import REASONS, Reason, top_reasons
-from lead_scoring_assets.models.wording import NOT_GIVEN, numbers_of
 
 Floats = npt.NDArray[np.float64]
 Direction = Literal["rises", "falls", "mixed", "by category", "no effect"]

@@ -16,12 +16,12 @@ import numpy.typing as npt
 
 from lead_scoring_assets.errors import TrainingError
 from lead_scoring_assets.evaluation.metrics import Metric, PairedDifference
-from lead_scoring_assets.models.cross_validation import CrossValidation, Fit
-from lead_scoring_assets.models.folds import time_folds
 from lead_scoring_assets.models.learners import fit
 from lead_scoring_assets.models.recipe import Recipe
-from lead_scoring_assets.models.search_space import draw, place
-from lead_scoring_assets.models.trials import Trial, Tuned, best_of
+from lead_scoring_assets.models.search.cross_validation import CrossValidation, Fit
+from lead_scoring_assets.models.search.folds import time_folds
+from lead_scoring_assets.models.search.search_space import draw, place
+from lead_scoring_assets.models.search.trials import Trial, Tuned, best_of
 from lead_scoring_assets.settings import Training
 
 Floats = npt.NDArray[np.float64]

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lead_scoring_assets.assessment.reasons import Reason, reasons_columns, reasons_schema, top_reasons, typical_values
+from lead_scoring_assets.assessment.wording import effect_words, label, value_of, value_words
 from lead_scoring_assets.contracts.aggregates import Aggregate
 from lead_scoring_assets.contracts.columns import Column, Registry
-from lead_scoring_assets.models.reasons import Reason, reasons_columns, reasons_schema, top_reasons, typical_values
-from lead_scoring_assets.models.wording import effect_words, label, value_of, value_words
 
 pytestmark = pytest.mark.filterwarnings("error")
 

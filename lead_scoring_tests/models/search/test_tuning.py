@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from lead_scoring_assets.errors import TrainingError
 from lead_scoring_assets.models import learners
 from lead_scoring_assets.models.recipe import Recipe, default_recipe
-from lead_scoring_assets.models.search_space import first_recipes
-from lead_scoring_assets.models.trials import Trial, Tuned
-from lead_scoring_assets.models.tuning import falls_behind, tune
+from lead_scoring_assets.models.search.search_space import first_recipes
+from lead_scoring_assets.models.search.trials import Trial, Tuned
+from lead_scoring_assets.models.search.tuning import falls_behind, tune
 from lead_scoring_assets.settings import Training, Tuning
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -130,7 +130,7 @@ def test_a_recipe_that_is_drawn_twice_is_fitted_once(monkeypatch: pytest.MonkeyP
     def few(trial: Any, algorithm: str, chosen: Training) -> Recipe:
         return logistic(trial.suggest_int("C", 1, 2))
 
-    monkeypatch.setattr("lead_scoring_assets.models.tuning.draw", few)
+    monkeypatch.setattr("lead_scoring_assets.models.search.tuning.draw", few)
     tuned = search([logistic(1)], settings(20), fit=counted)
     assert [trial.recipe for trial in tuned.trials] == [logistic(1), logistic(2)]
     assert len(fitted) == 2 * 4
