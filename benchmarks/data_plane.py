@@ -125,7 +125,7 @@ def _ours(folder: Path, only: str | None) -> dict[str, Any]:
 
     from lead_scoring_assets.contracts.columns import Registry
     from lead_scoring_assets.features.inputs import periods_read
-    from lead_scoring_assets.features.plan import build_features
+    from lead_scoring_assets.features.passes import build_periods
     from lead_scoring_assets.installation import Installation
     from lead_scoring_assets.settings import Home
 
@@ -135,12 +135,12 @@ def _ours(folder: Path, only: str | None) -> dict[str, Any]:
         registry = Registry({}, TYPES, {only: registry.aggregates[only]})
     target = folder / "ours"
     target.mkdir(exist_ok=True)
+    calendar, lakehouse = house.settings.calendar, house.lakehouse
+    reads = {month: periods_read(registry, calendar, calendar.period(month)) for month in MONTHS}
+    versions = {table: lakehouse.version(table) for table in ("raw_leads", "raw_activities")}
     rows, total = 0, 0.0
-    for month in MONTHS:
-        reads = periods_read(registry, house.settings.calendar, house.settings.calendar.period(month))
-        tables = {name: house.lakehouse.scan(name, periods=keys) for name, keys in reads.items()}
-        built = build_features(tables["raw_leads"], registry, tables["raw_activities"])
-        pq.write_table(built, target / f"{month}.parquet")
+    for number, built in enumerate(build_periods(lakehouse, registry, reads, versions)):
+        pq.write_table(built, target / f"{number}.parquet")
         rows += built.num_rows
         total += sum(pc.sum(built[name]).as_py() or 0 for name in registry.aggregates)
     return {"rows": rows, "sum": round(total)}

@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from lead_scoring_assets.errors import LeadScoringError
 from lead_scoring_assets.features.inputs import PeriodsRead, periods_read
-from lead_scoring_assets.features.plan import build_features, compile_features, feature_schema
+from lead_scoring_assets.features.passes import build_periods
+from lead_scoring_assets.features.plan import compile_features, feature_schema
 from lead_scoring_assets.features.spark import PACKAGE, Done, Input, Slice, SparkTask, clear, collect, interpreter
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.partitions import LOOKBACK, ONE_RUN, PERIODS, periods_of
@@ -48,7 +49,9 @@ def lead_features(
         )
     # A result, not a bare table: Pipes asks for it.
     if engine == "duckdb":
-        return dg.MaterializeResult(value=pa.concat_tables(_by_duckdb(installation, reads, versions)))
+        return dg.MaterializeResult(
+            value=pa.concat_tables(build_periods(lakehouse, settings.registry, reads, versions))
+        )
     folder = installation.home.data / "spark" / context.run_id
     try:
         task = _task(installation, reads, versions, folder)
@@ -57,18 +60,6 @@ def lead_features(
         return dg.MaterializeResult(value=pa.concat_tables(computed))
     finally:
         clear(folder)
-
-
-def _by_duckdb(
-    installation: Installation, reads: Mapping[str, PeriodsRead], versions: Mapping[str, int]
-) -> Iterator[pa.Table]:
-    """One period after the other, so that memory holds the activities of one look-back at most."""
-    for found in reads.values():
-        rows = {
-            name: installation.lakehouse.scan(name, periods=keys, version=versions[name])
-            for name, keys in found.items()
-        }
-        yield build_features(rows["raw_leads"], installation.settings.registry, rows.get("raw_activities"))
 
 
 def _task(

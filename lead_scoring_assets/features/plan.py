@@ -21,6 +21,7 @@ from lead_scoring_assets.lakehouse.names import quoted
 from lead_scoring_assets.lakehouse.query import query
 
 KEYS = ("period", "lead_id", "created_at", "known_at")
+_CORRECTED = "FROM raw_activities WHERE version > 1"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -42,11 +43,13 @@ def look_back_days(registry: Registry) -> int:
     return max((aggregate.days for aggregate in registry.aggregates.values()), default=0)
 
 
-def compile_features(registry: Registry, dialect: Dialect = "duckdb") -> str:
+def compile_features(registry: Registry, dialect: Dialect = "duckdb", *, corrected: bool = True) -> str:
     """One row for each lead of each period: keys, the lead's features, the aggregates; in order of period and lead id.
 
     Of a lead with several versions in a period it is the highest. Inside the statement columns are numbered, so that no
     name of a company's can meet one of ours.
+
+    `corrected`: activities have been corrected. Where none has, leaving it out gives the same rows for a fifth less.
 
     Raises:
         LeakageError: a feature that a model must not see.
@@ -73,17 +76,19 @@ def compile_features(registry: Registry, dialect: Dialect = "duckdb") -> str:
         measures = [f"{inside(aggregate, widest)} AS a{place}" for place, (_, aggregate) in enumerate(aggregates)]
         # A correction takes the place of what was said before it, from the moment at which it was known. There are few:
         # a small join finds them, where ordering all versions of all activities would not end.
-        steps["corrections"] = (
-            "SELECT activity_id, version, epoch_us(known_at) AS since FROM raw_activities WHERE version > 1"
-        )
+        if corrected:
+            steps["corrections"] = f"SELECT activity_id, version, epoch_us(known_at) AS since {_CORRECTED}"
         steps["counted"] = (
             "SELECT leads.period, leads.lead_id, leads.moment - epoch_us(a.occurred_at) AS ago, a.activity_type, "  # noqa: S608
             "a.detail, a.rep, CAST(a.value AS DOUBLE) AS value FROM leads JOIN raw_activities AS a "
             "ON a.lead_id = leads.lead_id AND epoch_us(a.occurred_at) <= leads.moment "
             f"AND epoch_us(a.occurred_at) > leads.moment - {widest * DAY} AND epoch_us(a.known_at) <= leads.moment "
-            "ANTI JOIN corrections AS c "
-            "ON c.activity_id = a.activity_id AND c.version > a.version AND c.since <= leads.moment"
         )
+        if corrected:
+            steps["counted"] += (
+                "ANTI JOIN corrections AS c "
+                "ON c.activity_id = a.activity_id AND c.version > a.version AND c.since <= leads.moment"
+            )
         steps["measured"] = (
             f"SELECT period, lead_id, {', '.join(measures)} "  # noqa: S608
             f"FROM (SELECT *, {AMOUNT} AS amount FROM counted) AS amounts GROUP BY period, lead_id"
@@ -105,7 +110,9 @@ def build_features(raw_leads: Any, registry: Registry, raw_activities: Any = Non
     `raw_activities` may be left out when the registry has no aggregates.
     """
     tables = {"raw_leads": raw_leads} | ({"raw_activities": raw_activities} if registry.aggregates else {})
-    return query(compile_features(registry), tables)
+    # The files' own statistics tell, in almost all cases.
+    corrected = bool(registry.aggregates) and query(f"SELECT 1 {_CORRECTED} LIMIT 1", tables).num_rows > 0
+    return query(compile_features(registry, corrected=corrected), tables)
 
 
 def _feature(name: str, column: Column) -> str:
