@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and what people are told when they cannot."""
 
+import fcntl
 import os
 import secrets
 from collections.abc import Iterator
@@ -24,6 +25,15 @@ def told_of_the_disk(folder: Path) -> Iterator[None]:
             "room, in a folder that this process may write to. Nothing half-written counts, and what is live stays live; "
             "make room or mend that, then materialise again."
         ) from problem
+
+
+@contextmanager
+def one_at_a_time(lock: Path) -> Iterator[None]:
+    """Wait for the other processes that hold the same file; the kernel lets go of it when its holder dies."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -2,7 +2,6 @@
 lost, none counted twice, however often it lands and whenever a process is killed."""
 
 import contextlib
-import fcntl
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import pyarrow as pa
 
 from lead_scoring_assets.contracts.columns import ENTITIES, RAW_TABLES, Entity
 from lead_scoring_assets.errors import LakehouseError, LeadScoringError
+from lead_scoring_assets.files import one_at_a_time
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.tables import Commit
 from lead_scoring_assets.leads.earlier_files import not_ingested_before
@@ -105,7 +105,7 @@ def bring_in(installation: Installation, period: Period) -> BroughtIn:
         SourceError, SettingsError: as `ingest`.
     """
     landing, lakehouse = Landing.of(installation.home), installation.lakehouse
-    with _one_at_a_time(installation.home), _scratch(installation.home) as scratch:
+    with one_at_a_time(installation.home.lock("ingestion")), _scratch(installation.home) as scratch:
         if missing := not_ingested_before(installation, landing, period):
             raise LeadScoringError(
                 f"{period.key} cannot be ingested: what is new in it depends on all that came before, and in earlier "
@@ -152,16 +152,6 @@ def _is_ingested(installation: Installation, period: Period) -> bool:
 def _later(installation: Installation, period: Period) -> list[str]:
     keys = installation.lakehouse.read(FILES, columns=["period"])["period"].unique().to_pylist()
     return sorted(key for key in keys if key > period.key)  # keys are in order of time
-
-
-@contextlib.contextmanager
-def _one_at_a_time(home: Home) -> Iterator[None]:
-    """Wait for other processes that ingest; the kernel lets go of the lock when its holder dies."""
-    path = home.data / "locks" / "ingestion.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 @contextlib.contextmanager

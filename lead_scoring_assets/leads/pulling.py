@@ -8,11 +8,9 @@ only the last state is there, under whatever time it states; a change that was u
 and neither does a deletion.
 """
 
-import contextlib
-import fcntl
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +18,7 @@ import duckdb
 
 from lead_scoring_assets.contracts.columns import ENTITIES, EVENT_TIMES, Entity
 from lead_scoring_assets.errors import SourceError
+from lead_scoring_assets.files import one_at_a_time
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.periods import Period
 from lead_scoring_assets.settings import Home, Settings, Source
@@ -55,7 +54,7 @@ def pull(installation: Installation, periods: Sequence[Period]) -> list[str]:
     if not queried or not periods:
         return []
     landing = _local_landing(installation.home, settings)
-    with _one_at_a_time(installation.home):
+    with one_at_a_time(installation.home.lock("pulling")):
         return [
             name
             for entity in queried
@@ -73,16 +72,6 @@ def _local_landing(home: Home, settings: Settings) -> Path:
             "sources.landing out, or let the store receive files instead of the `sql`."
         )
     return home.root / Path(named).expanduser()
-
-
-@contextlib.contextmanager
-def _one_at_a_time(home: Home) -> Iterator[None]:
-    """Wait for other processes that pull; the kernel lets go of the lock when its holder dies."""
-    path = home.data / "locks" / "pulling.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 @dataclass(frozen=True)

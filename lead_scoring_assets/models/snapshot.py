@@ -4,14 +4,12 @@ Which rows those are is decided in `training_set.py`. A folder `<period>/<conten
 never written again, and is verified whenever it is read.
 """
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lead_scoring_assets.errors import LakehouseError
-from lead_scoring_assets.files import told_of_the_disk
+from lead_scoring_assets.files import one_at_a_time, told_of_the_disk
 from lead_scoring_assets.lakehouse.content_hash import content_hash
 from lead_scoring_assets.lakehouse.tables import Lakehouse
 from lead_scoring_assets.models.snapshot_manifest import Snapshot as Snapshot
@@ -46,7 +44,7 @@ def take(rows: pa.Table, root: Path, period: Period, *, inputs: Mapping[str, int
     rows = _in_order(rows)
     name = content_hash(rows)
     final = root / period.key / name
-    with told_of_the_disk(root), _one_at_a_time(root):
+    with told_of_the_disk(root), one_at_a_time(root / ".lock"):
         if not final.exists():
             return _write(rows, final, period, inputs, settings_sha256)
     return load(final)[1]
@@ -181,15 +179,6 @@ def _clear_what_killed_processes_left(folder: Path) -> None:
     """Only who holds the lock may: nobody else is writing then."""
     for partial in folder.glob(f".*{_PARTIAL}"):
         shutil.rmtree(partial, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _one_at_a_time(root: Path) -> Iterator[None]:
-    """Wait for other processes that keep one; the kernel lets go of the lock when its holder dies."""
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / ".lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _changed(file: Path, how: str) -> LakehouseError:

@@ -4,7 +4,6 @@ MLflow keeps no history of where an alias pointed; this table does. The aliases 
 """
 
 import contextlib
-import fcntl
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from lead_scoring_assets.files import one_at_a_time
 from lead_scoring_assets.lakehouse.tables import Lakehouse
 from lead_scoring_assets.periods import Period
 from lead_scoring_assets.promotion.lifecycle import GOES_LIVE, Action, Lifecycle, lifecycle_of
@@ -146,14 +146,11 @@ class Deployments:
 
     @contextlib.contextmanager
     def one_at_a_time(self) -> Iterator[None]:
-        """Wait for other processes that change what is live; the kernel lets go of the lock when its holder dies.
+        """Wait for other processes that change what is live.
 
         Delta takes two appends at once; who reads first and then appends must be alone, or a sequence comes twice.
         """
-        path = self._lakehouse.root.with_name("locks") / "deployments.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with one_at_a_time(self._lakehouse.root.with_name("locks") / "deployments.lock"):
             yield
 
     def _is_proposed(self, decided: Deployment, champion: Deployment | None) -> bool:

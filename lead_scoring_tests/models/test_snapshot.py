@@ -263,7 +263,7 @@ import pyarrow.parquet as pq
 from lead_scoring_assets.models import snapshot
 from lead_scoring_tests.models.test_snapshot import keep, training_set
 
-WRITING = ("_one_at_a_time", "_write", "_settle", "_flush")
+WRITING = ("one_at_a_time", "_write", "_settle", "_flush")
 
 def dies_at(line):
     seen = 0
@@ -306,7 +306,7 @@ def test_a_process_that_is_killed_while_it_writes_leaves_the_whole_snapshot_or_n
         assert keep(ROWS_OF_JUNE, own).rows == 40
         if not whole:  # the next one clears up
             assert [path.name for path in own.glob("2009-06/*")] == [content_hash(ROWS_OF_JUNE)]
-    assert min(left.values()) > 3, left  # it was killed before, in the middle and afterwards
+    assert min(left.values()) > 2, left  # it was killed before, in the middle and afterwards
 
 
 # What stands beside the rows.
