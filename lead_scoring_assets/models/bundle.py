@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lead_scoring_assets.errors import LakehouseError, LeadScoringError
+from lead_scoring_assets.errors import LakehouseError, LeadScoringError, ScoringError
 from lead_scoring_assets.models import learners
 from lead_scoring_assets.models.calibration import Calibrator
 from lead_scoring_assets.models.encoder import Encoder
@@ -23,6 +23,7 @@ ENCODER, RECIPE, CALIBRATOR = "encoder.json", "recipe.json", "calibrator.json"
 GOLDEN, MANIFEST = "golden.json", "manifest.json"
 _BESIDE_THE_MODEL = (ENCODER, RECIPE, CALIBRATOR, GOLDEN)
 _GOLDEN_ROWS = 20
+_COMPARED_ROWS = 1_000
 _EXAMPLE_ROWS = 5
 # Another machine's exp() may differ in the last bits; another version of a learner differs in far more.
 _SAME_SCORE = 1e-9
@@ -38,11 +39,12 @@ def save_bundle(
     `sample`: rows whose scores are stored beside the model; a loader that scores them otherwise is refused.
 
     Raises:
-        ScoringError: the model gives one of them what is no finite number.
+        ScoringError: the model gives one of them what is no finite number, or another number once it is read back.
     """
     model = learner.to_bytes()
     # As it will be loaded; and the rows as they will be read back: as text, a number may have lost its last digit.
     scorer = Scorer(learners.load(recipe.algorithm, model), encoder, recipe, calibrator)
+    _refuse_other_scores(Scorer(learner, encoder, recipe, calibrator), scorer, sample.head(_COMPARED_ROWS))
     rows = _golden_rows(sample, encoder)
     found = scorer.probabilities(pd.DataFrame(rows, columns=encoder.columns))
     # Ten digits: the same training has the same fingerprint on a machine whose exp() differs in the last bits.
@@ -123,6 +125,17 @@ def example_rows(folder: Path) -> pd.DataFrame | None:
             pd.to_numeric(frame[name], "coerce").astype("float64") if is_number else frame[name].astype(object)
         )
     return frame
+
+
+def _refuse_other_scores(fitted: Scorer, loaded: Scorer, rows: pd.DataFrame) -> None:
+    """Trees are read back into tables of our own: golden scores prove them only if they are the library's own scores."""
+    found, expected = loaded.margins(rows), fitted.margins(rows)
+    if len(wrong := np.flatnonzero(found != expected)):
+        raise ScoringError(
+            f"the {fitted.recipe.algorithm} model scores {len(wrong):,} of {len(rows):,} leads otherwise once it is read back: "
+            f"expected log odds of {expected[wrong[0]]}, found {found[wrong[0]]} in row {wrong[0]:,}. Nothing was written; "
+            "install the locked environment, or train again."
+        )
 
 
 def _golden_rows(sample: pd.DataFrame, encoder: Encoder) -> list[dict[str, object]]:

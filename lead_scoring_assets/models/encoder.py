@@ -8,6 +8,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from lead_scoring_assets.contracts.columns import Registry
 
@@ -45,15 +47,36 @@ class Encoder:
         Raises:
             KeyError: a feature column is missing; a caller that takes outside input checks that first.
         """
-        matrix = np.full((len(features), len(self.columns)), np.nan, dtype=np.float32)
+        matrix = np.empty((len(features), len(self.columns)), dtype=np.float32)
         for position, name in enumerate(self.numeric):
-            numbers = pd.to_numeric(features[name], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-            with np.errstate(over="ignore"):  # too large for 32 bits becomes infinite, and infinite is missing
-                single = numbers.astype(np.float32)
-            matrix[:, position] = np.where(np.isfinite(single), single, np.nan)
+            matrix[:, position] = _single(_numbers(features[name]))
         for position, (name, known) in enumerate(self.categories.items(), start=len(self.numeric)):
-            codes = pd.Categorical(features[name], categories=list(known)).codes
-            matrix[:, position] = np.where(codes >= 0, codes, np.nan)
+            matrix[:, position] = _places(features[name], known)
+        return matrix
+
+    def encode_batch(self, features: pa.RecordBatch) -> npt.NDArray[np.float32]:
+        """The same matrix from Arrow, column by column in memory; pandas sees only what is neither number nor text.
+
+        Raises:
+            KeyError: as for `encode`.
+        """
+        matrix = np.empty((features.num_rows, len(self.columns)), dtype=np.float32, order="F")
+        for position, name in enumerate(self.numeric):
+            column = features[name]
+            is_plain = (
+                pa.types.is_integer(column.type) or pa.types.is_float32(column.type) or pa.types.is_float64(column.type)
+            )
+            numbers = column.to_numpy(zero_copy_only=False) if is_plain else _numbers(column.to_pandas())
+            matrix[:, position] = _single(numbers.astype(np.float64, copy=False))
+        for position, (name, known) in enumerate(self.categories.items(), start=len(self.numeric)):
+            column = features[name]
+            if pa.types.is_string(column.type):
+                column = column.dictionary_encode()
+            if pa.types.is_dictionary(column.type) and pa.types.is_string(column.type.value_type):
+                places = pc.index_in(column.dictionary, value_set=pa.array(known, pa.string())).cast(pa.float32())
+                matrix[:, position] = places.take(column.indices).to_numpy(zero_copy_only=False)
+            else:
+                matrix[:, position] = _places(column.to_pandas(), known)
         return matrix
 
     def to_json(self) -> str:
@@ -65,3 +88,20 @@ class Encoder:
         categories = read["categories"]
         assert isinstance(categories, dict)  # noqa: S101  # narrows the type; the file's checksum is verified
         return cls(numeric=tuple(read["numeric"]), categories={k: tuple(v) for k, v in categories.items()})
+
+
+def _numbers(column: pd.Series) -> npt.NDArray[np.float64]:
+    found: npt.NDArray[np.float64] = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    return found
+
+
+def _single(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    with np.errstate(over="ignore"):  # too large for 32 bits becomes infinite, and infinite is missing
+        single = numbers.astype(np.float32)
+    single[np.isinf(single)] = np.nan
+    return single
+
+
+def _places(column: pd.Series, known: Sequence[str]) -> npt.NDArray[np.float32]:
+    codes = pd.Categorical(column, categories=list(known)).codes
+    return np.where(codes >= 0, codes, np.nan).astype(np.float32)

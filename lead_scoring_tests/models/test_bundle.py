@@ -14,7 +14,7 @@ import xgboost
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lead_scoring_assets.errors import LakehouseError
+from lead_scoring_assets.errors import LakehouseError, ScoringError
 from lead_scoring_assets.models.bundle import (
     CALIBRATOR,
     ENCODER,
@@ -31,6 +31,7 @@ from lead_scoring_assets.models.bundle import (
 from lead_scoring_assets.models.calibration import Calibrator, identity
 from lead_scoring_assets.models.encoder import Encoder
 from lead_scoring_assets.models.learners import Learner
+from lead_scoring_assets.models.learners.forest import Forest
 from lead_scoring_assets.models.recipe import Recipe
 from lead_scoring_assets.models.scorer import Scorer
 from lead_scoring_assets.models.training import fit_model
@@ -299,3 +300,35 @@ def test_a_digit_that_text_loses_does_not_refuse_the_model(tmp_path: Path) -> No
     fingerprint = save_bundle(tmp_path, fit_model(rows, encoder, recipe), recipe, identity(), encoder, between)
     below, above = load_scorer(tmp_path, fingerprint).probabilities(pd.concat([between, as_text]))
     assert below < above
+
+
+class OneBitOff:
+    """Tables that some machine gets wrong in the last bit of one lead in ten."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        right = Forest.margins
+
+        def wrong(forest: Forest, matrix: np.ndarray) -> np.ndarray:
+            margins = right(forest, matrix)
+            margins[9::10] = np.nextafter(margins[9::10], np.float32(np.inf))
+            return margins
+
+        monkeypatch.setattr(Forest, "margins", wrong)
+
+
+def test_tables_that_are_wrong_by_a_bit_are_refused_when_the_model_is_kept(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    OneBitOff(monkeypatch)
+    learner = trained["xgboost"][2]
+    with pytest.raises(ScoringError, match=r"xgboost model scores 100 of 1,000 leads otherwise .* in row 9\. Nothing"):
+        save_bundle(tmp_path / "bundle", learner, RECIPES["xgboost"], STEEPER, SHIPPED, LEADS)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_tables_that_are_wrong_by_a_bit_are_refused_when_the_model_is_loaded(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    OneBitOff(monkeypatch)
+    with pytest.raises(LakehouseError, match="scores its golden rows differently"):
+        load_scorer(trained["xgboost"][0])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,6 +104,46 @@ def test_other_columns_and_the_order_of_columns_are_irrelevant() -> None:
 def test_a_column_that_is_not_there_is_named() -> None:
     with pytest.raises(KeyError, match="colour"):
         ENCODER.encode(pd.DataFrame({"x": [1.0]}))
+
+
+NUMBERS = [None, 0.0, -2.5, 7.0, 1e-50, 3.4e38, 1e39, -1e308, math.inf, -math.inf, math.nan]
+WHOLE = [None, 0, -3, 2**53 + 1, 2**62]
+TEXTS = [None, "red", "green", "blue", "purple", "Red", "", "7", " 7.0 ", "inf"]
+ARROW = [
+    *[(kind, NUMBERS) for kind in (pa.float64(), pa.float32())],
+    (pa.int64(), WHOLE),
+    (pa.uint8(), [None, 0, 7, 255]),
+    (pa.bool_(), [None, True, False]),
+    (pa.null(), [None]),
+    *[(kind, TEXTS) for kind in (pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string()))],
+    (pa.dictionary(pa.int8(), pa.large_string()), TEXTS),
+    (pa.dictionary(pa.int32(), pa.int64()), WHOLE),
+]
+
+
+@pytest.mark.parametrize(("kind", "values"), ARROW)
+@given(data=st.data())
+def test_a_batch_of_arrow_is_encoded_as_its_frame(kind: pa.DataType, values: list[object], data: st.DataObject) -> None:
+    drawn = data.draw(st.lists(st.sampled_from(values), max_size=12))
+    column = pa.array(drawn, kind)
+    start = data.draw(st.integers(0, len(drawn)))
+    batch = pa.record_batch([column, column], names=["colour", "x"]).slice(start)
+    found = ENCODER.encode_batch(batch)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, ENCODER.encode(batch.to_pandas()))
+
+
+def test_a_dictionary_with_a_gap_or_a_word_twice() -> None:
+    """As files may have them: what the dictionary lacks is missing, and a word's places are one category."""
+    words = pa.array(["blue", None, "purple", "blue"])
+    column = pa.DictionaryArray.from_arrays(pa.array([3, 0, 1, None, 2], pa.int32()), words)
+    found = ENCODER.encode_batch(pa.record_batch([pa.nulls(5, pa.float64()), column], names=["x", "colour"]))
+    np.testing.assert_array_equal(found[:, 1], [2, 2, np.nan, np.nan, np.nan])
+
+
+def test_a_column_that_a_batch_lacks_is_named() -> None:
+    with pytest.raises(KeyError, match="colour"):
+        ENCODER.encode_batch(pa.record_batch([pa.array([1.0])], names=["x"]))
 
 
 names = st.text(min_size=1, max_size=8)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import xgboost
 from hypothesis import given
@@ -10,7 +11,7 @@ from scipy.special import logit
 
 from lead_scoring_assets.models import scorer as scorer_module
 from lead_scoring_assets.models.calibration import Calibrator, identity
-from lead_scoring_assets.models.learners import Learner
+from lead_scoring_assets.models.learners import Learner, load
 from lead_scoring_assets.models.scorer import Scorer
 from lead_scoring_assets.models.training import fit_model
 from lead_scoring_tests.models.scored_leads import RECIPES, SHIPPED, STEEPER, leads
@@ -106,6 +107,18 @@ def test_large_frames_are_scored_in_chunks_with_the_same_result(
     assert np.array_equal(scorer.probabilities(LEADS), whole[0])
     assert seen == [300, 300, 300, 100]
     assert np.array_equal(scorer.contributions(LEADS), whole[1])
+
+
+@each
+def test_a_batch_of_arrow_gets_the_scores_of_its_frame(learners: dict[str, Learner], algorithm: str) -> None:
+    """Fitted or read back: the same bits."""
+    batch = pa.RecordBatch.from_pandas(OTHERS)
+    expected = scorer_of(learners, algorithm).probabilities(OTHERS)
+    back = Scorer(load(algorithm, learners[algorithm].to_bytes()), SHIPPED, RECIPES[algorithm], STEEPER)  # type: ignore[arg-type]
+    assert np.array_equal(back.probabilities(OTHERS), expected)
+    for scorer in (scorer_of(learners, algorithm), back):
+        assert np.array_equal(scorer.batch_probabilities(batch), expected)
+    assert back.batch_probabilities(batch.slice(0, 0)).shape == (0,)
 
 
 def test_the_label_and_other_columns_do_not_move_a_score(scorer: Scorer) -> None:

@@ -83,11 +83,9 @@ def test_a_champion_that_gives_no_number_stops_the_period(own_world: World, monk
 
     assert materialise(own_world, "lead_scores", [JUNE]).success
     before = content_hash(own_world.house.lakehouse.scan("lead_scores"))
-    right = Scorer.probabilities
-    # The golden rows, by which a damaged model would be found, are few.
-    monkeypatch.setattr(
-        Scorer, "probabilities", lambda self, frame: right(self, frame) + (np.inf if len(frame) > 30 else 0)
-    )
+    right = Scorer.batch_probabilities
+    # The golden rows, by which a damaged model would be found, do not come in batches.
+    monkeypatch.setattr(Scorer, "batch_probabilities", lambda self, batch: right(self, batch) + np.inf)
     done = materialise(own_world, "lead_scores", [JUNE])
     assert not done.success
     assert "what is no probability" in str(done.get_step_failure_events()[0].step_failure_data.error)

@@ -1,4 +1,8 @@
-"""Gradient-boosted trees by XGBoost (Chen and Guestrin 2016), kept in its own binary format (UBJSON)."""
+"""Gradient-boosted trees by XGBoost (Chen and Guestrin 2016), kept in its own binary format (UBJSON).
+
+Trees that were read back score through `forest.py`, which gives the same bits; `save_bundle` compares both before a model is
+kept. XGBoost itself is imported for what the tables do not give: training, contributions, and trees that are too large.
+"""
 
 import warnings
 from typing import TYPE_CHECKING
@@ -6,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from lead_scoring_assets.errors import TrainingError
+from lead_scoring_assets.errors import LakehouseError, TrainingError
+from lead_scoring_assets.models.learners.forest import Forest
 from lead_scoring_assets.models.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -19,11 +24,18 @@ _MOST_ROUNDING = 1e-3
 class XGBoostTrees:
     """A fitted booster; it reads the encoder's matrix as it is."""
 
-    def __init__(self, booster: "xgboost.Booster") -> None:
-        self._booster = booster
+    def __init__(
+        self, content: bytes, *, booster: "xgboost.Booster | None" = None, forest: Forest | None = None
+    ) -> None:
+        """`content` is the booster's file; `booster` and `forest` are what has been made of it so far."""
+        self._content = content
+        self._known_booster = booster
+        self._forest = forest
 
     def margins(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """XGBoost's own log odds, bit for bit."""
+        if self._forest is not None:
+            return self._forest.margins(matrix).astype(np.float64)
         if not len(matrix):
             return np.empty(0)
         return np.asarray(self._booster.predict(self._data(matrix), output_margin=True), dtype=np.float64)
@@ -46,13 +58,24 @@ class XGBoostTrees:
         return values
 
     def to_bytes(self) -> bytes:
-        return bytes(self._booster.save_raw("ubj"))
+        return self._content
 
     def importance(self) -> npt.NDArray[np.float64]:
         """Share of the loss reduction ("total gain") that each column's splits brought."""
         gain = self._booster.get_score(importance_type="total_gain")
         found = np.array([gain.get(f"f{i}", 0.0) for i in range(self._booster.num_features())], dtype=np.float64)
         return found / (found.sum() or 1.0)
+
+    @property
+    def _booster(self) -> "xgboost.Booster":
+        if self._known_booster is None:
+            try:
+                self._known_booster = _booster_of(self._content)
+            except ValueError as problem:
+                raise LakehouseError(
+                    f"the installed XGBoost cannot read the model ({problem}): install the locked environment, or train again."
+                ) from None
+        return self._known_booster
 
     def _data(self, matrix: npt.NDArray[np.float32]) -> "xgboost.DMatrix":
         import xgboost
@@ -95,20 +118,25 @@ def fit(
         if "are not used" in str(warning.message):
             raise TrainingError(_explain(str(warning.message).splitlines()[-1]))
         warnings.warn(warning.message, stacklevel=2)
-    return XGBoostTrees(booster)
+    return XGBoostTrees(bytes(booster.save_raw("ubj")), booster=booster)
 
 
 def load(content: bytes) -> XGBoostTrees:
-    """The booster that `to_bytes` wrote; ValueError where the content is none."""
-    import xgboost
-
+    """The trees that `to_bytes` wrote; ValueError where the content is none."""
     if not (content.startswith(b"{L") and content.endswith(b"}") and b"gradient_booster" in content):
         # What is no object of UBJSON can take the whole process with it.
         raise ValueError("it is not a whole file of XGBoost")
+    forest = Forest.from_xgboost(content)
+    return XGBoostTrees(content, forest=forest, booster=None if forest else _booster_of(content))
+
+
+def _booster_of(content: bytes) -> "xgboost.Booster":
+    import xgboost
+
     try:
-        return XGBoostTrees(xgboost.Booster(params={"nthread": 1}, model_file=bytearray(content)))
+        return xgboost.Booster(params={"nthread": 1}, model_file=bytearray(content))
     except xgboost.core.XGBoostError as problem:
-        raise ValueError(str(problem)) from None
+        raise ValueError(str(problem).splitlines()[0]) from None
 
 
 def _explain(problem: str) -> str:

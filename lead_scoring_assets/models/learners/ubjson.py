@@ -1,0 +1,94 @@
+"""Reads universal binary JSON (ubjson.org, draft 12) as XGBoost writes it, without importing XGBoost."""
+
+import struct
+from typing import Any
+
+import numpy as np
+
+# All numbers are big-endian. A typed array becomes a NumPy array.
+_NUMBERS = {"i": ">i1", "U": ">u1", "I": ">i2", "l": ">i4", "L": ">i8", "d": ">f4", "D": ">f8"}
+_WORDS = {"Z": None, "T": True, "F": False}
+
+
+def read(content: bytes) -> Any:
+    """The value that `content` holds.
+
+    Raises:
+        ValueError: it is cut off, or is no universal binary JSON.
+    """
+    try:
+        reader = _Reader(content)
+        value = reader.value(reader.marker())
+    except (IndexError, struct.error, RecursionError) as problem:
+        raise ValueError(f"it is no whole universal binary JSON: {problem}") from None
+    if reader.place != len(content):
+        raise ValueError(f"it ends at byte {reader.place:,} of {len(content):,}")
+    return value
+
+
+class _Reader:
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self.place = 0
+
+    def marker(self) -> str:
+        self.place += 1
+        return chr(self._content[self.place - 1])
+
+    def value(self, marker: str) -> Any:
+        if marker in _NUMBERS:
+            return self._numbers(marker, 1)[0].item()
+        if marker in _WORDS:
+            return _WORDS[marker]
+        if marker == "S":
+            return self._text()
+        if marker == "[":
+            return self._array()
+        if marker == "{":
+            return self._object()
+        raise ValueError(f"it is no universal binary JSON: {marker!r} before byte {self.place:,}")
+
+    def _array(self) -> Any:
+        marker = self.marker()
+        kind = None
+        if marker == "$":
+            kind, marker = self.marker(), self.marker()
+        if marker == "#":
+            count = self._count()
+            return [self.value(self.marker()) for _ in range(count)] if kind is None else self._numbers(kind, count)
+        found = []
+        while marker != "]":
+            found.append(self.value(marker))
+            marker = self.marker()
+        return found
+
+    def _object(self) -> dict[str, Any]:
+        found = {}
+        while self._content[self.place : self.place + 1] != b"}":
+            name = self._text()
+            found[name] = self.value(self.marker())
+        self.place += 1
+        return found
+
+    def _text(self) -> str:
+        return self._bytes(self._count()).decode()
+
+    def _count(self) -> int:
+        marker = self.marker()
+        count: int = self._numbers(marker, 1)[0].item() if marker in "iUIlL" else -1
+        if count < 0:
+            raise ValueError(f"it is no universal binary JSON: no length before byte {self.place:,}")
+        return count
+
+    def _numbers(self, kind: str, count: int) -> Any:
+        if kind not in _NUMBERS:
+            raise ValueError(f"it is no universal binary JSON: an array of {kind!r} before byte {self.place:,}")
+        found = np.dtype(_NUMBERS[kind])
+        return np.frombuffer(self._bytes(count * found.itemsize), found).astype(found.newbyteorder("="))
+
+    def _bytes(self, count: int) -> bytes:
+        found = self._content[self.place : self.place + count]
+        if len(found) < count:
+            raise ValueError(f"it ends after {len(self._content):,} bytes, within a value")
+        self.place += count
+        return found
