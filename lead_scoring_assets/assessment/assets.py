@@ -14,7 +14,7 @@ from lead_scoring_assets.assessment.deal_values import deal_values
 from lead_scoring_assets.assessment.explanations import explain_model, sample_of
 from lead_scoring_assets.assessment.judgement import OfModel
 from lead_scoring_assets.assessment.model_card import model_card
-from lead_scoring_assets.evaluation.fairness import assess_fairness
+from lead_scoring_assets.evaluation.fairness import assess_fairness, watched_attributes
 from lead_scoring_assets.evaluation.judge import judge
 from lead_scoring_assets.evaluation.segments import by_segment
 from lead_scoring_assets.installation import Installation
@@ -97,17 +97,15 @@ def model_fairness(
     trained_model: pa.Table,
     training_set: pa.Table,
 ) -> pa.Table:
-    """Whether the best of the holdout would be chosen alike among the groups of each declared sensitive attribute."""
+    """Whether the best of the holdout would be chosen alike among the groups of each attribute that is watched."""
     rows, settings = [], installation.settings
+    watched = watched_attributes(settings.registry, settings.evaluation)
     for period, candidate, scorer, holdout in _candidates(context, installation, trained_model, training_set):
-        whole = judgement.with_sensitive_columns(holdout, installation.lakehouse, settings.registry)
+        whole = judgement.with_columns(holdout, installation.lakehouse, watched)
         labels, scores = whole["label"].to_numpy(dtype=np.float64), scorer.probabilities(whole)
         found = assess_fairness(whole, labels, scores, settings.registry, settings.evaluation, settings.training.seed)
         rows += judgement.fairness_rows(OfModel(period.key, candidate.version), found)
-        told = {attribute.attribute: f"{attribute.verdict}: {attribute.sentence}" for attribute in found}
-        context.add_asset_metadata(
-            told or {"sensitive_attributes": "none: no column has role sensitive"}, partition_key=period.key
-        )
+        context.add_asset_metadata(judgement.told_of_fairness(found), partition_key=period.key)
     return pa.Table.from_pylist(rows, schema=judgement.FAIRNESS_SCHEMA)
 
 

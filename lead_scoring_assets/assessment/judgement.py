@@ -1,5 +1,6 @@
 """A candidate on its holdout: figures with intervals, by segment, fairness, and the pictures of them."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,9 +10,9 @@ import pandas as pd
 import pyarrow as pa
 
 from lead_scoring_assets.assessment.explanations import FeatureEffect
-from lead_scoring_assets.contracts.columns import Registry
 from lead_scoring_assets.evaluation import curves
 from lead_scoring_assets.evaluation.fairness import AttributeFairness, GroupFairness
+from lead_scoring_assets.evaluation.fairness_thresholds import ThresholdReport
 from lead_scoring_assets.evaluation.metrics import Metric
 from lead_scoring_assets.evaluation.segments import SegmentMetric
 from lead_scoring_assets.labels.maturity import first_rows
@@ -70,7 +71,10 @@ def segment_rows(model: OfModel, found: list[SegmentMetric]) -> list[dict[str, A
 
 
 def fairness_rows(model: OfModel, found: list[AttributeFairness]) -> list[dict[str, Any]]:
-    """Rows of FAIRNESS_SCHEMA: each group's figures, then (group null) how far apart the groups are."""
+    """Rows of FAIRNESS_SCHEMA: each group's figures, then (group null) how far apart the groups are.
+
+    Last, where the settings ask for it, what a threshold for each group would change.
+    """
     rows = []
     for attribute in found:
         told = {**asdict(model), "attribute": attribute.attribute, "verdict": attribute.verdict}
@@ -88,7 +92,21 @@ def fairness_rows(model: OfModel, found: list[AttributeFairness]) -> list[dict[s
                 attribute.equalised_odds_difference,
             )
         ]
+        rows += [{**told, **row} for row in _threshold_rows(attribute.thresholds)]
     return rows
+
+
+def told_of_fairness(found: list[AttributeFairness]) -> dict[str, str]:
+    """A sentence an attribute, for people."""
+    told = {attribute.attribute: f"{attribute.verdict}: {attribute.sentence}" for attribute in found}
+    for attribute in found:
+        if (thresholds := attribute.thresholds) is not None:
+            cost = thresholds.cost
+            told[f"{attribute.attribute}, a threshold for each group"] = (
+                f"would move the precision of the selected by {cost.value:+.3f} ({cost.low:+.3f} to {cost.high:+.3f}), "
+                f"from {thresholds.precision_now.value:.3f}; no score or worklist uses it"
+            )
+    return told or {"attributes": "none: no column has role sensitive, and evaluation.fairness names none"}
 
 
 def explanation_rows(model: OfModel, effects: list[FeatureEffect]) -> list[dict[str, Any]]:
@@ -97,12 +115,9 @@ def explanation_rows(model: OfModel, effects: list[FeatureEffect]) -> list[dict[
     return [{**asdict(model), **{name: getattr(effect, name) for name in names}} for effect in effects]
 
 
-def with_sensitive_columns(rows: pd.DataFrame, lakehouse: Lakehouse, registry: Registry) -> pd.DataFrame:
-    """`rows` with the sensitive columns of their leads' first rows; as they are where none is declared.
-
-    They are no features, so `lead_features` does not hold them.
-    """
-    names = [name for name, column in registry.lead_columns.items() if column.role == "sensitive"]
+def with_columns(rows: pd.DataFrame, lakehouse: Lakehouse, names: Sequence[str]) -> pd.DataFrame:
+    """`rows` with these columns of their leads' first rows; those that are features are there already."""
+    names = [name for name in names if name not in rows]
     if not names:
         return rows
     found = query(
@@ -129,6 +144,28 @@ def pictures(labels: Floats, scores: Floats) -> dict[str, str]:
         ),
         "gains": gains_plot(gained.across, gained.up, f"gains, {told}"),
     }
+
+
+def _threshold_rows(thresholds: ThresholdReport | None) -> list[dict[str, Any]]:
+    if thresholds is None:
+        return []
+    said = "a report for people who weigh it; no score or worklist uses it"
+    rows: list[dict[str, Any]] = []
+    for group in thresholds.groups:
+        for name, value in (
+            ("own_threshold", group.threshold),
+            ("selection_rate_with_own_threshold", group.rate_then),
+        ):
+            rows.append({"group": group.group, "metric": name, "value": value, "n": group.n, "sentence": said})
+    now, then, cost = thresholds.precision_now, thresholds.precision_then, thresholds.cost
+    for name, found, n in (
+        ("precision_with_one_threshold", now, now.n),
+        ("precision_with_own_thresholds", then, then.n),
+        ("precision_difference_of_own_thresholds", cost, then.n),
+    ):
+        edges = {"value": found.value, "low": found.low, "high": found.high}
+        rows.append({"group": None, "metric": name, **edges, "n": n, "sentence": said})
+    return rows
 
 
 def _figures_of(group: GroupFairness) -> list[Metric]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lead_scoring_assets.evaluation.fairness import watched_attributes
 from lead_scoring_assets.evaluation.metrics import Metric
 from lead_scoring_assets.models.record import TrainingRecord
 from lead_scoring_assets.settings import Settings
@@ -15,6 +16,7 @@ def model_card(version: int, made: TrainingRecord, metrics: Sequence[Metric], se
     recipe = json.loads(made.recipe)
     forbidden = [name for name, column in settings.registry.lead_columns.items() if column.role == "forbidden"]
     sensitive = [name for name, column in settings.registry.lead_columns.items() if column.role == "sensitive"]
+    watched = watched_attributes(settings.registry, settings.evaluation)
     from_where = made.provenance
     sections = [
         f"# {settings.name}, version {version}{settings.simulated_mark}",
@@ -26,8 +28,8 @@ def model_card(version: int, made: TrainingRecord, metrics: Sequence[Metric], se
         (
             f"## Data\n\n{settings.simulated_part or 'Leads, outcomes and times as recorded.'} Features: "
             f"{', '.join(settings.registry.features)}. Never used, because they give the outcome away: "
-            f"{', '.join(forbidden) or 'none'}. Kept for fairness only: {', '.join(sensitive) or 'none'}. Rows: snapshot "
-            f"`{made.snapshot}`."
+            f"{', '.join(forbidden) or 'none'}. Kept for fairness only: {', '.join(sensitive) or 'none'}. Fairness is "
+            f"told by: {', '.join(watched) or 'none'}. Rows: snapshot `{made.snapshot}`."
         ),
         f"## Training\n\nAs of the end of {made.period}, because: {made.trigger} ({made.trigger_reason}). Algorithm "
         f"{recipe['algorithm']}, {_parameters(recipe)}; probabilities calibrated "

@@ -1,6 +1,7 @@
 """The verbs about model versions: models, model, reproduce."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,12 +27,16 @@ class _Version(click.ParamType[int]):
         return int(number)
 
 
-@click.command(epilog="Example: lead-scoring models")
-def models() -> None:
+@click.command(epilog="Examples: lead-scoring models   ·   lead-scoring models --at 2009-03-15")
+@click.option("--at", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]), help="Only which one was live then (UTC).")
+def models(at: datetime | None) -> None:
     """Every model version: its period, stage, algorithm, holdout AUC, why it was trained and by which commit."""
-    from lead_scoring_assets.promotion.story import summaries
+    from lead_scoring_assets.promotion.story import live_at, summaries
 
     installation = open_installation()
+    if at is not None:
+        answers.print(escaped(live_at(installation, at.replace(tzinfo=UTC))))
+        return
     rows = summaries(installation)
     if not rows:
         remarks.print("no model has been trained yet. Run `lead-scoring materialize`.")

@@ -1,5 +1,6 @@
 """The verbs about what is live: promote, approve, reject, rollback. Each prints what is live before MLflow follows."""
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from lead_scoring_assets.installation import Installation
     from lead_scoring_assets.promotion.deployments import Deployment
 
+_ROLLBACK_SECONDS = 4.0  # with the start of the program, at most five for the whole verb
 Verb = TypeVar("Verb", bound=Callable[..., None])
 
 
@@ -22,12 +24,14 @@ def _by_and_reason(verb: Verb) -> Verb:
 @click.command(epilog='Example: lead-scoring promote 7 --reason "v9 ranks leads of the new campaign last"')
 @click.argument("version", type=click.IntRange(1))
 @_by_and_reason
-def promote(version: int, by: str, reason: str) -> None:
+@click.option("--allow-untraceable", is_flag=True, help="Although no commit holds the code that trained it; recorded.")
+def promote(version: int, by: str, reason: str, allow_untraceable: bool) -> None:
     """Take VERSION live by hand: any that loads and was not rejected. Needs --reason."""
     from lead_scoring_assets.promotion import transitions
 
     installation = open_installation()
-    _tell_and_follow(installation, transitions.promote(installation, version, by or _person(), reason))
+    done = transitions.promote(installation, version, by or _person(), reason, allow_untraceable=allow_untraceable)
+    _tell_and_follow(installation, done)
 
 
 @click.command(epilog='Example: lead-scoring approve 8 --by "Mona Haddad" --reason "checked the report of 2009-03"')
@@ -57,12 +61,13 @@ def reject(version: int, by: str, reason: str) -> None:
 def rollback(by: str, reason: str) -> None:
     """Go back to the version that was live before the present one. Needs no arguments."""
     from lead_scoring_assets.promotion import transitions
-    from lead_scoring_assets.promotion.following_later import follow_later
+    from lead_scoring_assets.promotion.following_later import follow_later, told_within
 
+    begun = time.monotonic()
     installation = open_installation()
     _tell(transitions.roll_back(installation, by or _person(), reason))
-    follow_later(installation)
-    remarks.print("MLflow's aliases follow within seconds.")
+    follower = follow_later(installation)
+    remarks.print(told_within(follower, begun + _ROLLBACK_SECONDS - time.monotonic()))
 
 
 def _person() -> str:

@@ -1,9 +1,8 @@
-"""Whether the leads that are worked at capacity are chosen alike among the groups of each declared sensitive attribute.
+"""Whether the leads that are worked at capacity are chosen alike among the groups of each attribute that is watched.
 
 A gap is a question to people, not an answer: groups may differ in what they want. Nothing here changes a score.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Literal
@@ -15,6 +14,7 @@ import pandas as pd
 from lead_scoring_assets.contracts.columns import Registry
 from lead_scoring_assets.evaluation.fairness_groups import groups_of, selected_share
 from lead_scoring_assets.evaluation.fairness_intervals import Counts, draw_counts, largest_difference, smallest_ratio
+from lead_scoring_assets.evaluation.fairness_thresholds import ThresholdReport, per_group_thresholds
 from lead_scoring_assets.evaluation.means import mean_interval
 from lead_scoring_assets.evaluation.metrics import Floats, Metric, share
 from lead_scoring_assets.settings import Evaluation
@@ -44,7 +44,10 @@ class GroupFairness:
 
 @dataclass(frozen=True)
 class AttributeFairness:
-    """One sensitive attribute: its groups, how far apart they are, and the verdict in a sentence."""
+    """One attribute: its groups, how far apart they are, and the verdict in a sentence.
+
+    `thresholds`: what a threshold for each group would change, where the settings ask for it.
+    """
 
     attribute: str
     verdict: Verdict
@@ -53,6 +56,16 @@ class AttributeFairness:
     demographic_parity_difference: Metric
     demographic_parity_ratio: Metric
     equalised_odds_difference: Metric
+    thresholds: ThresholdReport | None = None
+
+
+def watched_attributes(registry: Registry, settings: Evaluation) -> list[str]:
+    """Lead columns with `role: sensitive`, and those that `evaluation.fairness` names, in registry order."""
+    return [
+        name
+        for name, column in registry.lead_columns.items()
+        if column.role == "sensitive" or name in settings.fairness
+    ]
 
 
 def assess_fairness(
@@ -62,9 +75,8 @@ def assess_fairness(
     registry: Registry,
     settings: Evaluation,
     seed: int,
-    edges: Mapping[str, Sequence[float]] | None = None,
 ) -> list[AttributeFairness]:
-    """Fairness by every lead column with `role: sensitive` that `rows` holds, in registry order.
+    """Fairness by every watched attribute that `rows` holds, in registry order.
 
     Demographic parity: how many of each group are selected. Equalised odds (Hardt, Price and Srebro 2016): how many of
     those who converted (true positive rate) and of those who did not (false positive rate) are selected. Selected is
@@ -77,19 +89,18 @@ def assess_fairness(
     1. Where the true difference is the limit itself, it gives one in 2 or 3.
 
     Args:
-        rows: leads, with the sensitive columns; shape (n, …).
+        rows: leads, with the columns of the attributes; shape (n, …).
         labels: 1 converted, 0 not, NaN not yet known; shape (n,).
         scores: probabilities, shape (n,).
-        registry: names the sensitive columns.
-        settings: capacity, smallest group, limits and resamples.
+        registry: names the sensitive columns and says what each may hold.
+        settings: further attributes and their bands, capacity, smallest group, limits and resamples.
         seed: of the resamples.
-        edges: bands of numeric attributes; without them, quartiles.
     """
     selected = selected_share(scores, settings.capacity_share)
-    sensitive = [name for name, column in registry.lead_columns.items() if column.role == "sensitive" and name in rows]
     found = []
-    for name in sensitive:
-        groups = groups_of(rows[name], registry.lead_columns[name], (edges or {}).get(name))
+    for name in [name for name in watched_attributes(registry, settings) if name in rows]:
+        told = settings.fairness.get(name)
+        groups = groups_of(rows[name], registry.lead_columns[name], (told and told.bands) or None)
         found.append(_assess(name, groups, selected, labels, scores, settings, seed))
     return found
 
@@ -109,7 +120,11 @@ def _assess(
     ]
     apart = _apart(groups, [group for group in told if group.is_compared], selected, labels, settings, seed)
     verdict = _verdict(*apart, settings)
-    return AttributeFairness(attribute, verdict, _sentence(attribute, verdict, told, apart, settings), told, *apart)
+    sentence = _sentence(attribute, verdict, told, apart, settings)
+    thresholds = None
+    if settings.group_thresholds:
+        thresholds = per_group_thresholds(groups, labels, scores, settings.capacity_share)
+    return AttributeFairness(attribute, verdict, sentence, told, *apart, thresholds)
 
 
 def _group(

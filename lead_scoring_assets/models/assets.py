@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lead_scoring_assets.errors import LakehouseError
 from lead_scoring_assets.files import told_of_the_disk
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.models.bundle import save_bundle
@@ -17,8 +18,8 @@ from lead_scoring_assets.models.candidate import Candidate, train_candidate
 from lead_scoring_assets.models.encoder import Encoder
 from lead_scoring_assets.models.mlflow_store import reaching
 from lead_scoring_assets.models.recipe import Recipe
-from lead_scoring_assets.models.record import CalibrationFolds, record, write_record
-from lead_scoring_assets.models.registry import ModelRegistry
+from lead_scoring_assets.models.record import RECORD, CalibrationFolds, read_record, record, write_record
+from lead_scoring_assets.models.registry import ModelRegistry, RegisteredModel
 from lead_scoring_assets.models.search.trials import study_plot, trials_table
 from lead_scoring_assets.models.snapshot import delta_versions, shaping_settings_sha256, take
 from lead_scoring_assets.models.snapshot_manifest import Snapshot
@@ -137,7 +138,7 @@ def _train_period(
         mlflow.log_params({**_parameters(found), **counts, "snapshot": snapshot.path})
         registered = registry.find(period.key, fingerprint)
         is_new = registered is None
-        if registered is None:
+        if registered is None or not _is_traceable(installation, registered):
             folds = CalibrationFolds.of(settings) if found.tuned.stopped != "no folds" else None
             made = record(
                 installation.home,
@@ -149,9 +150,12 @@ def _train_period(
                 calibration=folds,
             )
             write_record(bundle, made)
-            mlflow.set_tags({"git_commit": made.provenance.git_commit, "lock_sha256": made.provenance.lock_sha256})
-            registered = registry.register(bundle, encoder, period.key, fingerprint)
-            registry.log_rows(registered.run_id, trials_table(found.tuned), "trials.json")
+            if registered is None:
+                mlflow.set_tags({"git_commit": made.provenance.git_commit, "lock_sha256": made.provenance.lock_sha256})
+                registered = registry.register(bundle, encoder, period.key, fingerprint)
+                registry.log_rows(registered.run_id, trials_table(found.tuned), "trials.json")
+            elif made.provenance.is_traceable:
+                registry.record_again(registered, bundle)
     importance = dict(zip(encoder.columns, found.learner.importance().tolist(), strict=True))
     context.add_asset_metadata(
         {
@@ -196,6 +200,15 @@ def _last_recipe(installation: Installation, period: Period, so_far: list[dict[s
     known = {row["period"]: row.get("recipe") for row in rows}
     earlier = {key: recipe for key, recipe in known.items() if recipe is not None and key < period.key}
     return Recipe.from_json(earlier[max(earlier)]) if earlier else None
+
+
+def _is_traceable(installation: Installation, registered: RegisteredModel) -> bool:
+    """Whether the version's record names a commit that holds exactly the code that made it."""
+    try:
+        told = read_record((installation.home.data / registered.bundle).with_name(RECORD))
+    except LakehouseError:
+        return False
+    return told.provenance.is_traceable
 
 
 def _parameters(found: Candidate) -> dict[str, object]:

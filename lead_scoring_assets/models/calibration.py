@@ -71,14 +71,16 @@ def fit_calibrator(margins: Floats, labels: Floats) -> Calibrator:
     ones, centre, scale = np.ones(len(margins)), float(margins.mean()), float(margins.std())
     if scale > _ROUNDING * max(1.0, abs(centre)):
         # Standardised, so that Newton's steps are well conditioned whatever the learner's scale.
-        weight, constant = _newton(np.column_stack([(margins - centre) / scale, ones]), targets, np.zeros(len(margins)))
+        weight, constant = fit_log_odds(
+            np.column_stack([(margins - centre) / scale, ones]), targets, np.zeros(len(margins))
+        )
         if weight > 0:
             return Calibrator(slope=float(weight / scale), intercept=float(constant - weight * centre / scale))
-    (shift,) = _newton(ones[:, None], targets, margins - centre)
+    (shift,) = fit_log_odds(ones[:, None], targets, margins - centre)
     return Calibrator(slope=1.0, intercept=float(shift - centre))
 
 
-def _newton(design: Floats, targets: Floats, offset: Floats) -> Floats:
+def fit_log_odds(design: Floats, targets: Floats, offset: Floats) -> Floats:
     """Weights that minimise the convex cross-entropy of sigmoid(design @ weights + offset) with targets in (0, 1).
 
     Newton's method with halved steps where a whole one does not descend (Lin, Lin and Weng 2007).

@@ -29,8 +29,9 @@ _GIT_SECONDS = 30
 class Provenance:
     """Code, environment and settings of one training; `UNKNOWN` (for `git_dirty` None) where nobody could tell.
 
-    `git_dirty`: the code or the lock held changes that no commit has. `repository`: the URL of `origin`, without
-    credentials. `packages`: the version of each library that fits or numbers.
+    `git_dirty`: the code or the lock held changes that no commit has; `git_changed_files`: in how many files (None also
+    in what was recorded before they were counted). `repository`: the URL of `origin`, without credentials. `packages`:
+    the version of each library that fits or numbers.
     """
 
     git_commit: str
@@ -42,6 +43,7 @@ class Provenance:
     platform: str
     packages: Mapping[str, str]
     settings_sha256: str
+    git_changed_files: int | None = None
 
     @property
     def is_traceable(self) -> bool:
@@ -72,6 +74,7 @@ def gather(settings: Settings, repository: Path = REPOSITORY) -> Provenance:
         platform=f"{platform.system()} {platform.machine()}",
         packages={name: _version(name) for name in PACKAGES},
         settings_sha256=hashlib.sha256(settings_json(settings).encode()).hexdigest(),
+        git_changed_files=None if changes is None else len(changes.splitlines()),
     )
 
 

@@ -20,7 +20,7 @@ from lead_scoring_assets.files import write_atomically
 from lead_scoring_assets.models.bundle import example_rows, requirements
 from lead_scoring_assets.models.encoder import Encoder
 from lead_scoring_assets.models.mlflow_store import asks_the_store, be_patient_for_seconds, refuse_damaged
-from lead_scoring_assets.models.record import RECORD
+from lead_scoring_assets.models.record import RECORD, TrainingRecord, read_record
 from lead_scoring_assets.plots import png_of
 from lead_scoring_assets.settings import Home
 
@@ -123,17 +123,30 @@ class ModelRegistry:
         run = mlflow.active_run()
         kept = Path(unquote(urlparse(info.artifact_path).path)) / "data" / bundle.name
         relative = self._relative(kept)
+        known: dict[str, str] = {}
         if (told := bundle.with_name(RECORD)).exists():  # what it takes to train it again stays beside the model
             write_atomically(kept.with_name(RECORD), told.read_bytes())
+            known = _tags_of(read_record(told))
         # All tags at once: a version without its bundle, left by a process that died in between, could not be used.
         version = self.client.create_model_version(
             self.name,
             info.model_uri,
             run_id=run.info.run_id,
             model_id=info.model_id,
-            tags={_PERIOD: period, _FINGERPRINT: fingerprint, _BUNDLE: relative},
+            tags={_PERIOD: period, _FINGERPRINT: fingerprint, _BUNDLE: relative, **known},
         )
         return RegisteredModel(int(version.version), run.info.run_id, relative, fingerprint)
+
+    @asks_the_store
+    def record_again(self, registered: RegisteredModel, bundle: Path) -> None:
+        """Put the record beside `bundle`, which holds the same bytes, in place of the version's own.
+
+        For who has committed the code and trained again: the version that they made before can be rebuilt from now on.
+        """
+        told = bundle.with_name(RECORD)
+        write_atomically((self._home.data / registered.bundle).with_name(RECORD), told.read_bytes())
+        for name, value in _tags_of(read_record(told)).items():
+            self.client.set_model_version_tag(self.name, str(registered.version), name, value)
 
     @asks_the_store
     def log_judgement(self, run_id: str, metrics: Sequence[Metric], pictures: Mapping[str, str], card: str) -> None:
@@ -225,17 +238,16 @@ class ModelRegistry:
             client.set_registered_model_alias(self.name, alias, str(version))
 
     @asks_the_store
-    def close_failed_runs(self, dagster_run_id: str) -> list[str]:
-        """Mark MLflow runs of a Dagster run that did not finish as FAILED (a killed process could not); their ids."""
+    def close_failed_runs(self, dagster_run_ids: Set[str]) -> list[str]:
+        """Mark the open MLflow runs of these Dagster runs as FAILED (a killed process could not); their ids."""
         experiment = self.client.get_experiment_by_name(self.name)
         if experiment is None:
             return []
-        runs = self.client.search_runs(
-            [experiment.experiment_id], f"tags.dagster_run_id = '{dagster_run_id}' AND attributes.status = 'RUNNING'"
-        )
-        for run in runs:
-            self.client.set_terminated(run.info.run_id, status="FAILED")
-        return [run.info.run_id for run in runs]
+        still_open = self.client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'")
+        failed = [run.info.run_id for run in still_open if run.data.tags.get("dagster_run_id") in dagster_run_ids]
+        for run_id in failed:
+            self.client.set_terminated(run_id, status="FAILED")
+        return failed
 
     @property
     def _file(self) -> Path:
@@ -252,6 +264,17 @@ class ModelRegistry:
 
     def _describe(self, version: Any) -> RegisteredModel:
         return RegisteredModel(int(version.version), version.run_id, version.tags[_BUNDLE], version.tags[_FINGERPRINT])
+
+
+def _tags_of(told: TrainingRecord) -> dict[str, str]:
+    """What a person who looks at MLflow's registry asks of a version; all of it stands in its record."""
+    return {
+        "trigger": told.trigger,
+        "data_hash": told.content_hash,
+        "git_commit": told.provenance.git_commit,
+        "settings_sha256": told.provenance.settings_sha256,
+        **{f"holdout_{name}": f"{value:.4f}" for name, value in told.metrics.items() if name in ("auc", "brier")},
+    }
 
 
 @contextmanager

@@ -11,6 +11,8 @@ from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.models.mlflow_store import reaching
 from lead_scoring_assets.models.registry import ModelRegistry
 
+_FAILED_RUNS_LOOKED_AT = 100
+
 
 @dg.resource(
     required_resource_keys={"installation"},
@@ -21,6 +23,8 @@ def mlflow_tracking(context: dg.InitResourceContext) -> Iterator[Any]:
     installation: Installation = context.resources.installation
     registry = ModelRegistry(installation.home)
     registry.prepare()
+    if context.instance is not None:
+        close_failed_runs(registry, context.instance)
     # After the registry, which tells MLflow how quiet to be: it reads that when it is imported.
     from dagster_mlflow import mlflow_tracking as original
 
@@ -31,6 +35,17 @@ def mlflow_tracking(context: dg.InitResourceContext) -> Iterator[Any]:
             )
     finally:
         _end_what_failed(registry.tracking_uri)
+
+
+def close_failed_runs(registry: ModelRegistry, instance: dg.DagsterInstance) -> None:
+    """End as failed what newly failed Dagster runs have left open in MLflow: their process, or MLflow, was gone.
+
+    Raises:
+        RegistryError: MLflow is gone now; whoever comes next tries again.
+    """
+    failed = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+    newest = instance.get_runs(dg.RunsFilter(statuses=failed), limit=_FAILED_RUNS_LOOKED_AT)
+    registry.close_failed_runs({run.run_id for run in newest})
 
 
 def _end_what_failed(tracking_uri: str) -> None:

@@ -518,6 +518,7 @@ def _amounts(roles: Roles, span: _Span) -> list[str]:
         "  maximum_brier: 0.30",
         f"  minimum_precision_at_10_percent: {max(0.01, round(rate, 2))}",
         "  refresh_margin: 0.02",
+        "  traceable: required   # a commit must hold exactly the code that trained it; recorded: only say whether one does",
         "",
         "drift:",
         f"  minimum_rows: {bounded(50, month / 5, 200)}",

@@ -17,6 +17,7 @@ from lead_scoring_assets.promotion.deployments import Deployment, newest_of
 from lead_scoring_assets.promotion.fallback import LiveScorer, load_or_fall_back
 from lead_scoring_assets.promotion.gate import Comparison, Evidence, compare
 from lead_scoring_assets.promotion.lifecycle import lifecycle_of
+from lead_scoring_assets.promotion.traceability import why_untraceable
 
 
 def gather(
@@ -60,6 +61,7 @@ def gather(
         best=champion
         if best is None or (champion and best.deployment.version == champion.version)
         else against(best.deployment.version, best.scorer),
+        untraceable=why_untraceable(installation.home.data / candidate.bundle, candidate.fingerprint),
     )
 
 

@@ -33,13 +33,17 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the gate looks at. `champion` and `best`: None while there is none; the same object where they are one."""
+    """What the gate looks at. `champion` and `best`: None while there is none; the same object where they are one.
+
+    `untraceable`: why no commit holds exactly the code that trained the candidate; None where one does.
+    """
 
     auc: Metric
     brier: Metric
     precision: Metric
     champion: Comparison | None
     best: Comparison | None
+    untraceable: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def compare(version: int, labels: Floats, candidate: Floats, other: Floats, boot
 
 
 def decide_promotion(evidence: Evidence, gate: Gate, mode: Mode) -> Decision:
-    """Floors, then the champion, then the best so far; who passes goes live, or waits where approval is by hand.
+    """Floors and code, then the champion, then the best so far; who passes goes live, or waits where approval is by hand.
 
     improve: AUC at least `improvement` higher, and its interval not below zero.
     refresh: AUC not worse by more than `refresh_margin` (its interval lies above that), or probabilities clearly better
@@ -103,7 +107,10 @@ def _below_the_floors(evidence: Evidence, gate: Gate) -> list[str]:
             f"precision of the best 10 % {precision.value:.3f} is below {gate.minimum_precision_at_10_percent:.3f}",
         ),
     )
-    return [sentence for holds, sentence in judged if not holds]
+    failed = [sentence for holds, sentence in judged if not holds]
+    if evidence.untraceable is not None and gate.traceable == "required":
+        failed.append(f"{evidence.untraceable}: commit and train again, or set `gate.traceable: recorded`")
+    return failed
 
 
 def _refused_by_champion(champion: Comparison, gate: Gate, mode: Mode) -> str | None:

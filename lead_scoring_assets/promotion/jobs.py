@@ -22,12 +22,20 @@ class Named(Person):
     version: int
 
 
+class ByHand(Named):
+    """`allow_untraceable`: although no commit holds the code that trained it."""
+
+    allow_untraceable: bool = False
+
+
 @dg.op
 def promote_version(
-    context: dg.OpExecutionContext, config: Named, installation: dg.ResourceParam[Installation]
+    context: dg.OpExecutionContext, config: ByHand, installation: dg.ResourceParam[Installation]
 ) -> None:
     """Take a version live by hand; a reason is required."""
-    _tell(context, installation, transitions.promote(installation, config.version, _by(config), config.reason))
+    allowed = config.allow_untraceable
+    done = transitions.promote(installation, config.version, _by(config), config.reason, allow_untraceable=allowed)
+    _tell(context, installation, done)
 
 
 @dg.op

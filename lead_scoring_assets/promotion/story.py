@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from lead_scoring_assets.errors import LakehouseError, LeadScoringError
@@ -41,8 +42,11 @@ def story(installation: Installation, known: KnownVersion) -> list[tuple[str, st
         told = list(_of_record(read_record(known.record_file)))
     except LakehouseError as problem:
         told = [("record", str(problem))]
+    registry, stages = ModelRegistry(installation.home), Deployments(installation.lakehouse).lifecycle()
+    stage = stages.stage(known.model.version)
     return [
         ("version", f"v{known.model.version}, trained at the end of {known.period}"),
+        ("registry", f"version {known.model.version} of {registry.name!r} in MLflow, stage {stage}"),
         *told,
         ("fingerprint", known.model.fingerprint),
         ("model", str(installation.home.data / known.model.bundle)),
@@ -70,6 +74,16 @@ def summaries(installation: Installation) -> list[dict[str, str]]:
     ]
 
 
+def live_at(installation: Installation, moment: datetime) -> str:
+    """Which version was live at `moment`, since when and why, in a sentence."""
+    live = Deployments(installation.lakehouse).champion_at(moment)
+    told = f"at {moment:%Y-%m-%d %H:%M} UTC"
+    if live is None:
+        return f"no version was live {told}."
+    since = f"since {live.effective_at:%Y-%m-%d %H:%M}, {live.action} by {live.actor}: {live.reason}"
+    return f"v{live.version}, trained at the end of {live.period}, was live {told} ({since})."
+
+
 def _known(installation: Installation, model: RegisteredModel, period: str) -> KnownVersion:
     return KnownVersion(model, period, (installation.home.data / model.bundle).with_name(RECORD))
 
@@ -89,7 +103,8 @@ def _in_short(record_file: Path) -> dict[str, str]:
 
 def _of_record(told: TrainingRecord) -> Iterator[tuple[str, str]]:
     recipe, where = Recipe.from_json(told.recipe), told.provenance
-    state = {True: ", with changes that no commit has", False: "", None: ", whether with changes is unknown"}
+    changed = f" in {where.git_changed_files:,} file(s)" if where.git_changed_files else ""
+    state = {True: f", with changes{changed} that no commit has", False: "", None: ", whether with changes is unknown"}
     yield "trigger", f"{told.trigger}: {told.trigger_reason}"
     yield "data", f"content hash {told.content_hash}, in {told.snapshot}"
     yield "inputs", ", ".join(f"{table} at version {version}" for table, version in sorted(told.inputs.items()))

@@ -14,17 +14,23 @@ from lead_scoring_assets.models.registry import ModelRegistry
 from lead_scoring_assets.promotion.deployments import Deployment, Deployments
 from lead_scoring_assets.promotion.following import record_events
 from lead_scoring_assets.promotion.lifecycle import Action, Lifecycle
+from lead_scoring_assets.promotion.traceability import why_untraceable
 
 
-def promote(installation: Installation, version: int, by: str, reason: str) -> Deployment:
+def promote(
+    installation: Installation, version: int, by: str, reason: str, *, allow_untraceable: bool = False
+) -> Deployment:
     """Take `version` live by hand: any that loads and that nobody rejected.
 
+    `allow_untraceable`: also where the settings require that a commit holds its code and none does; that is recorded.
+
     Raises:
-        PromotionError: no reason, no such version, it was rejected or is live already, or it does not load.
+        PromotionError: no reason, no such version, it was rejected or is live already, it does not load, or is not
+            traceable.
     """
     if not reason.strip():
         raise PromotionError(f"v{version} is promoted by hand only with a reason, found none: add --reason.")
-    return _step(installation, version, "promoted_by_hand", by, reason)
+    return _step(installation, version, "promoted_by_hand", by, reason, allow_untraceable=allow_untraceable)
 
 
 def approve(installation: Installation, version: int, by: str, reason: str) -> Deployment:
@@ -32,7 +38,7 @@ def approve(installation: Installation, version: int, by: str, reason: str) -> D
 
     Raises:
         PromotionError: it is not in staging, its training was asked for by the same person, it met another champion
-            than the one that is live, or it does not load.
+            than the one that is live, it does not load, or is not traceable where that is required.
     """
     return _step(installation, version, "approved", by, reason or "approved")
 
@@ -100,7 +106,9 @@ def earlier_versions(history: Sequence[Deployment], lifecycle: Lifecycle, live: 
             yield past
 
 
-def _step(installation: Installation, version: int, action: Action, by: str, reason: str) -> Deployment:
+def _step(
+    installation: Installation, version: int, action: Action, by: str, reason: str, *, allow_untraceable: bool = False
+) -> Deployment:
     known = _find(installation, version)
     deployments = Deployments(installation.lakehouse)
     with deployments.one_at_a_time():
@@ -109,6 +117,7 @@ def _step(installation: Installation, version: int, action: Action, by: str, rea
             _refuse_approval(deployments, version, by)
         if action != "rejected":
             _must_load(installation, known)
+            reason = _with_known_code(installation, known, reason, allow_untraceable)
         return _append(installation, deployments, replace(known, action=action, actor=by, reason=reason))
 
 
@@ -117,6 +126,25 @@ def _must_load(installation: Installation, version: Deployment) -> None:
         load_scorer(version.folder(installation.home.data), version.fingerprint)
     except LakehouseError as problem:
         raise PromotionError(f"v{version.version} does not load, expected a whole artefact: {problem}") from None
+
+
+def _with_known_code(installation: Installation, version: Deployment, reason: str, allow_untraceable: bool) -> str:
+    """The reason, and in it what a person let pass.
+
+    Going back asks for nothing of the kind: who rolls back needs what worked before, at once.
+    """
+    if installation.settings.gate.traceable == "recorded":
+        return reason
+    why = why_untraceable(version.folder(installation.home.data), version.fingerprint)
+    if why is None:
+        return reason
+    if not allow_untraceable:
+        raise PromotionError(
+            f"v{version.version} is not traceable, expected a commit that holds exactly the code that trained it "
+            f"(`gate.traceable: required`), found that {why}. Commit and train again; or take it live all the same: "
+            f"`lead-scoring promote {version.version} --allow-untraceable --reason …`, which is recorded."
+        )
+    return f"{reason} (let pass: {why})"
 
 
 def _append(installation: Installation, deployments: Deployments, step: Deployment) -> Deployment:

@@ -12,11 +12,13 @@ from lead_scoring_assets.assessment import judgement
 from lead_scoring_assets.assessment.deal_values import deal_values
 from lead_scoring_assets.assessment.judgement import OfModel
 from lead_scoring_assets.assessment.model_card import model_card
-from lead_scoring_assets.evaluation.fairness import assess_fairness
+from lead_scoring_assets.assessment.quality import groups_are_chosen_alike
+from lead_scoring_assets.evaluation.fairness import assess_fairness, watched_attributes
 from lead_scoring_assets.evaluation.metrics import Metric
 from lead_scoring_assets.evaluation.segments import by_segment
+from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.tables import Lakehouse
-from lead_scoring_assets.settings import parse_settings
+from lead_scoring_assets.settings import SETTINGS_FILE, Home, parse_settings
 from lead_scoring_tests.models.trainings import RECIPES, SETTINGS, train_and_record
 
 NOW = datetime(2009, 7, 1, tzinfo=UTC)
@@ -55,6 +57,55 @@ def test_rows_of_segments_and_fairness_fit_their_schemas_and_keep_every_figure()
     ]
 
 
+def test_thresholds_for_each_group_are_rows_and_words_where_they_are_asked_for() -> None:
+    rows, settings = leads(), parse_settings(WITH_SENSITIVE, "here")
+    labels, scores = rows["label"].to_numpy(), rows["score"].to_numpy()
+
+    def told(asked: bool) -> tuple[list[dict[str, object]], dict[str, str]]:
+        evaluation = settings.evaluation.model_copy(update={"group_thresholds": asked})
+        found = assess_fairness(rows, labels, scores, settings.registry, evaluation, 1)
+        table = pa.Table.from_pylist(judgement.fairness_rows(V5, found), schema=judgement.FAIRNESS_SCHEMA)
+        return table.to_pylist(), judgement.told_of_fairness(found)
+
+    (plain, words), (more, more_words) = told(False), told(True)
+    assert more[: len(plain)] == plain
+    added = {(row["group"], row["metric"]): row["value"] for row in more[len(plain) :]}
+    for group in ("f", "m"):
+        of_group = np.sort(scores[rows["sex"] == group])[::-1]
+        best = int(0.2 * len(of_group))
+        assert added[group, "own_threshold"] == of_group[best - 1]
+        assert added[group, "selection_rate_with_own_threshold"] == pytest.approx(best / len(of_group))
+    then, now = added[None, "precision_with_own_thresholds"], added[None, "precision_with_one_threshold"]
+    assert added[None, "precision_difference_of_own_thresholds"] == pytest.approx(then - now, abs=0.01)
+    assert set(more_words) - set(words) == {"sex, a threshold for each group"}
+    assert "no score or worklist uses it" in more_words["sex, a threshold for each group"]
+
+
+def test_the_watch_sees_a_gap_and_says_what_could_not_be_judged(tmp_path: Path) -> None:
+    draw = np.random.default_rng(1)
+    n = 2_000
+    sex, region = draw.choice(["f", "m"], n), np.where(np.arange(n) < 50, "far", "near")
+    scores = draw.random(n) * np.where(sex == "f", 1.0, 0.7)
+    labels = (draw.random(n) < scores).astype(float)
+    columns = "  region: {kind: category, role: sensitive, why: fairness, categories: [far, near]}\n"
+    settings = parse_settings(WITH_SENSITIVE + columns, "here")
+    rows = pd.DataFrame({"sex": sex, "region": region})
+    (tmp_path / SETTINGS_FILE).write_text(WITH_SENSITIVE)
+    installation = Installation(Home(tmp_path))
+    june, july = (settings.calendar.period(key) for key in ("2009-06", "2009-07"))
+    for period, given in ((june, scores), (july, draw.random(n))):
+        found = assess_fairness(rows, labels, given, settings.registry, settings.evaluation, 1)
+        table = pa.Table.from_pylist(
+            judgement.fairness_rows(OfModel(period.key, 5), found), schema=judgement.FAIRNESS_SCHEMA
+        )
+        installation.lakehouse.replace_periods("model_fairness", [period.key], table)
+    seen, calm = (groups_are_chosen_alike(installation, period) for period in (june, july))
+    assert (seen.passed, seen.numbers) == (False, {"apart": 1, "not_judged": 1})
+    assert seen.sentence.startswith("sex: gap; selected are ")
+    assert seen.sentence.endswith("limit 0.8; insufficient data: region")
+    assert (calm.passed, calm.numbers) == (True, {"apart": 0, "not_judged": 1})
+
+
 def test_sensitive_columns_come_from_the_leads_first_rows(tmp_path: Path) -> None:
     lakehouse, settings = Lakehouse(tmp_path), parse_settings(WITH_SENSITIVE, "here")
     raw = pa.table(
@@ -67,11 +118,12 @@ def test_sensitive_columns_come_from_the_leads_first_rows(tmp_path: Path) -> Non
     )
     lakehouse.replace_periods("raw_leads", ["2009-05", "2009-06"], raw)
     rows = pd.DataFrame({"lead_id": ["L2", "L1", "L3"], "x": [1, 2, 3]})
-    found = judgement.with_sensitive_columns(rows, lakehouse, settings.registry)
+    attributes = watched_attributes(settings.registry, settings.evaluation)
+    found = judgement.with_columns(rows, lakehouse, attributes)
     assert found["lead_id"].tolist() == ["L2", "L1", "L3"]
     assert [None if pd.isna(sex) else sex for sex in found["sex"]] == [None, "f", None]
-    plain = parse_settings(SETTINGS, "here")
-    assert judgement.with_sensitive_columns(rows, lakehouse, plain.registry) is rows
+    assert judgement.with_columns(rows, lakehouse, []) is rows
+    assert judgement.with_columns(found, lakehouse, ["sex", "x"]) is found  # features are there already
 
 
 def test_a_deal_is_worth_what_was_known_then(tmp_path: Path) -> None:

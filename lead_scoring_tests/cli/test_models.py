@@ -75,6 +75,7 @@ def test_a_versions_story_tells_data_commit_metrics_trigger_and_deployments(regi
         where.lock_sha256,
         f"auc {record.metrics['auc']:.4f}",
         record.fingerprint,
+        "version 1 of 'small' in MLflow, stage production",
         "2009-06: promoted: no champion yet",
         f"{JUNE.end:%Y-%m-%d %H:%M}: promoted by gate, run 1: no champion yet",
     ):
@@ -89,6 +90,33 @@ def test_a_version_from_before_records_says_so_and_tells_the_rest(registered: Tr
     refused = run("reproduce", "2")
     assert refused.exit_code == 2
     assert "cannot be reproduced; train again" in " ".join(refused.output.split())
+
+
+def test_mlflows_registry_carries_what_a_version_was_made_of(registered: Trained) -> None:
+    registry = ModelRegistry(registered.home)
+    record, tags = registered.record, registry.client.get_model_version(registry.name, "1").tags
+    expected = {
+        "data_hash": record.content_hash,
+        "git_commit": record.provenance.git_commit,
+        "settings_sha256": record.provenance.settings_sha256,
+        "trigger": "drift",
+        "holdout_auc": f"{record.metrics['auc']:.4f}",
+    }
+    assert {name: tags[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("at", "told"),
+    [
+        ("2009-06-30T23:59", "no version was live at 2009-06-30 23:59 UTC."),
+        ("2009-07-01", "v1, trained at the end of 2009-06, was live at 2009-07-01 00:00 UTC (since 2009-07-01 00:00"),
+        ("2031-01-01", "promoted by gate, run 1: no champion yet)."),
+    ],
+)
+def test_which_version_was_live_is_told_of_any_moment(at: str, told: str) -> None:
+    found = run("models", "--at", at)
+    assert found.exit_code == 0, found.output
+    assert told in " ".join(found.output.split())
 
 
 def test_every_version_is_listed() -> None:

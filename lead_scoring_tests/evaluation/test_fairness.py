@@ -24,7 +24,7 @@ from lead_scoring_assets.evaluation.fairness import AttributeFairness, assess_fa
 from lead_scoring_assets.evaluation.fairness_groups import NOT_GIVEN, groups_of, selected_share
 from lead_scoring_assets.evaluation.fairness_intervals import Counts, draw_counts, largest_difference, smallest_ratio
 from lead_scoring_assets.evaluation.fairness_thresholds import per_group_thresholds
-from lead_scoring_assets.settings import Evaluation
+from lead_scoring_assets.settings import Evaluation, FairnessAttribute
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -104,6 +104,31 @@ def test_figures_by_hand() -> None:
     assert found.equalised_odds_difference.value == pytest.approx(5 / 135 - 5 / 235)
     assert (found.demographic_parity_difference.n, found.equalised_odds_difference.n) == (500, 490)
     assert "selected are 16.7% of men (n=300) to 25.0% of women (n=200); difference 0.083 (" in found.sentence
+
+
+def test_attributes_that_the_settings_name_are_judged_too_in_their_bands() -> None:
+    """A feature may be one: it is judged as a sensitive column of the same values would be."""
+    rows, labels, scores = world(1, groups=3, n=400, shift=1.0)
+    rows = rows.assign(source="web", age=np.random.default_rng(1).integers(20, 80, len(rows)), agent=rows["group"])
+    columns = {
+        "age": NUMBER.model_copy(update={"role": "feature"}),
+        "agent": Column(kind="category", role="feature", why="who calls", categories=("g0", "g1", "g2")),
+    }
+    registry = Registry({**REGISTRY.lead_columns, **columns})
+    named = {"age": FairnessAttribute(bands=(30, 50)), "agent": FairnessAttribute()}
+    found = assess_fairness(rows, labels, scores, registry, SETTINGS.model_copy(update={"fairness": named}), seed=1)
+    group, age, agent = found
+    assert [attribute.attribute for attribute in found] == ["group", "age", "agent"]
+    assert [told.group for told in age.groups] == ["under 30", "30 to under 50", "50 and over"]
+    assert (agent.groups, agent.verdict) == (group.groups, group.verdict)
+    assert agent.demographic_parity_difference == group.demographic_parity_difference
+
+
+def test_thresholds_for_each_group_are_told_only_where_they_are_asked_for() -> None:
+    rows, labels, scores = world(1, groups=2, n=400, shift=1.0)
+    assert assess(rows, labels, scores).thresholds is None
+    told = assess(rows, labels, scores, group_thresholds=True).thresholds
+    assert told == per_group_thresholds(groups_of(rows["group"], TEXT), labels, scores, SETTINGS.capacity_share)
 
 
 def test_only_sensitive_columns_are_judged() -> None:

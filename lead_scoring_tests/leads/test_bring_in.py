@@ -2,6 +2,7 @@
 
 import multiprocessing
 import random
+import shutil
 import time
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -54,6 +55,14 @@ def findings(home: Path, key: str) -> dict[str, Finding]:
 def assert_whole(home: Path) -> None:
     for key in KEYS:
         assert {name: found.sentence for name, found in findings(home, key).items() if not found.passed} == {}
+
+
+def contents_when_new(home: Path, other: Path) -> dict[str, str]:
+    """Content of every table of a new home in which the same files have landed."""
+    shutil.copytree(home / "data" / "landing", other / "data" / "landing")
+    shutil.copy(home / "lead_scoring.yaml", other)
+    bring(other)
+    return contents(other)
 
 
 def test_every_kind_of_statement_occurs_and_every_row_is_accounted_for(undisturbed: Path) -> None:
@@ -168,28 +177,36 @@ def test_a_file_that_changed_after_it_was_ingested_is_noticed(is_same_size: bool
     with pytest.raises(LeadScoringError, match=f"{KEYS[0]}: leads/{KEYS[0]}/a.csv changed since"):
         bring(home, KEYS[2])
     bring(home)
+    assert contents(home) == contents_when_new(home, tmp_path / "with the changed file")
     # A late file in an earlier period's folder is the same case.
     land(home, "outcomes", KEYS[1], "late.csv", "lead_id,outcome,outcome_at", ["x,lost,2024-06-02"])
     with pytest.raises(LeadScoringError, match=f"{KEYS[1]}: outcomes/{KEYS[1]}/late.csv not ingested"):
         bring(home, KEYS[2])
-    bring(home, *KEYS[:2])
+    bring(home)
+    assert contents(home) == contents_when_new(home, tmp_path / "with the late file")
+    assert_whole(home)
 
 
-def test_files_that_were_taken_away_and_folders_of_no_period_are_no_hindrance(tmp_path: Path) -> None:
+def test_files_that_were_taken_away_and_folders_of_no_period_are_no_hindrance(
+    undisturbed: Path, tmp_path: Path
+) -> None:
     home = make(tmp_path / "home")
     bring(home, *KEYS[:2])
     (home / "data" / "landing" / "leads" / KEYS[0] / "a.csv").unlink()
     land(home, "leads", "2024-99", "a.csv", "lead_id", [])
     land(home, "leads", "2023-01", "a.csv", "lead_id", [])
     bring(home, KEYS[2])
+    assert contents(home) == contents(undisturbed)
+    assert_whole(home)
 
 
-def test_a_damaged_memory_of_checksums_is_passed_over(tmp_path: Path) -> None:
+def test_a_damaged_memory_of_checksums_is_passed_over(undisturbed: Path, tmp_path: Path) -> None:
     home = make(tmp_path / "home")
     bring(home, *KEYS[:2])
     for content in (b"", b"[]", b"\xff", b'{"leads/2024-05/a.csv": "x"}'):
         (home / "data" / "tmp" / "landed_checksums.json").write_bytes(content)
         bring(home, KEYS[2])
+        assert contents(home) == contents(undisturbed)
 
 
 def test_a_column_that_is_new_in_the_settings_begins_where_it_begins(tmp_path: Path) -> None:

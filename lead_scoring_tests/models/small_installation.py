@@ -72,6 +72,11 @@ class Small:
             pa.Table.from_pandas(changed, schema=rows.schema, preserve_index=False),
         )
 
+    def rows(self, table: str) -> pd.DataFrame:
+        """All of a table, as `change` gives it."""
+        found: pd.DataFrame = self.house.lakehouse.read(table).to_pandas()
+        return found
+
     def train(self, period: str = NOW) -> StretchRun:
         """The job `retraining`, as a sensor or a person starts it."""
         return self._run("retraining", period)

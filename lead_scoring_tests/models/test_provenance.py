@@ -96,13 +96,26 @@ def test_dirty_is_what_can_change_a_model(repository: Path, file: str, is_dirty:
         git(repository, "add", "--all")
     found = gather(SETTINGS, repository)
     assert found.git_dirty is is_dirty
+    assert found.git_changed_files == int(is_dirty)
     assert found.is_traceable is not is_dirty
+
+
+def test_changed_files_are_counted_each_once(repository: Path) -> None:
+    code = repository / "lead_scoring_assets"
+    git(repository, "mv", "lead_scoring_assets/code.py", "lead_scoring_assets/moved.py")
+    (code / "moved.py").write_text("two = 2\n")
+    (code / "room").mkdir()
+    for name in ("a", "b"):
+        (code / "room" / f"{name} new.py").write_text("")
+    (repository / "README.md").write_text("not counted\n")
+    found = gather(SETTINGS, repository)
+    assert (found.git_dirty, found.git_changed_files) == (True, 3)  # one that was moved is one
 
 
 def test_outside_git_it_says_that_it_does_not_know(tmp_path: Path) -> None:
     found = gather(SETTINGS, tmp_path)
     assert (found.git_commit, found.git_branch, found.git_dirty, found.repository) == (UNKNOWN, UNKNOWN, None, UNKNOWN)
-    assert found.lock_sha256 == UNKNOWN
+    assert (found.lock_sha256, found.git_changed_files) == (UNKNOWN, None)
     assert not found.is_traceable
     assert Provenance.from_json(found.to_json()) == found
 

@@ -310,15 +310,16 @@ def test_only_the_open_runs_of_the_dagster_run_are_closed(registry: ModelRegistr
 
     parent, child, finished, other = start("died"), start("died"), start("died"), start("alive")
     client.set_terminated(finished)
-    assert sorted(registry.close_failed_runs("died")) == sorted([parent, child])
+    long_dead = start("died before")
+    assert sorted(registry.close_failed_runs({"died", "died before"})) == sorted([parent, child, long_dead])
     assert [status(run) for run in (parent, child, finished, other)] == ["FAILED", "FAILED", "FINISHED", "RUNNING"]
-    assert registry.close_failed_runs("died") == []
-    assert registry.close_failed_runs("never started") == []
+    assert registry.close_failed_runs({"died"}) == []
+    assert registry.close_failed_runs({"never started"}) == []
 
 
 def test_without_an_experiment_there_is_nothing_to_close(prepared: Home, registry: ModelRegistry) -> None:
     registry.name = "never-prepared"
-    assert registry.close_failed_runs("any") == []
+    assert registry.close_failed_runs({"any"}) == []
 
 
 def test_telemetry_stays_off(registry: ModelRegistry) -> None:

@@ -1,5 +1,7 @@
 """The MLflow run of a training tells the truth: finished when it finished, failed when it failed, champion untouched."""
 
+import dataclasses
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,8 @@ import pytest
 
 from lead_scoring_assets import definitions  # first: it silences dagster's notes on the parts used on purpose
 from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.models.provenance import gather
+from lead_scoring_assets.models.record import RECORD, read_record
 from lead_scoring_assets.models.registry import ModelRegistry
 from lead_scoring_assets.models.training_set import HOLDOUT, TRAIN
 from lead_scoring_assets.resources import InstallationResource
@@ -42,13 +46,13 @@ def home_with_training_set(make_home: MakeHome, name: str) -> Installation:
     return house
 
 
-def train(house: Installation) -> "dg.ExecuteInProcessResult":
+def train(house: Installation, instance: "dg.DagsterInstance | None" = None) -> "dg.ExecuteInProcessResult":
     resource = InstallationResource(root=str(house.home.root))
     defs = definitions.build_definitions(
         {"installation": resource, "io_manager": definitions.LakehouseIOManager(installation=resource)}
     )
     job = defs.resolve_implicit_global_asset_job_def()
-    with dg.DagsterInstance.ephemeral() as instance:
+    with nullcontext(instance) if instance else dg.DagsterInstance.ephemeral() as instance:
         return job.execute_in_process(
             asset_selection=[dg.AssetKey("trained_model")],
             partition_key=PERIOD,
@@ -79,6 +83,22 @@ def test_a_training_that_finished_is_finished_and_once_again_gives_the_same_vers
     assert rows[0]["fingerprint"] == rows[1]["fingerprint"]
 
 
+def test_code_that_is_committed_later_and_makes_the_same_bytes_makes_the_version_traceable(
+    make_home: MakeHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = home_with_training_set(make_home, "committed-later")
+    clean = dataclasses.replace(gather(house.settings), git_commit="c" * 40, git_dirty=False, git_changed_files=0)
+    dirty = dataclasses.replace(clean, git_commit="d" * 40, git_dirty=True, git_changed_files=3)
+    seen = []
+    for code in (dirty, dirty, clean, dirty):  # once a commit holds it, it stays so
+        monkeypatch.setattr("lead_scoring_assets.models.record.gather", lambda *_, code=code: code)
+        [row] = train(house).output_for_node("trained_model").to_pylist()
+        told = read_record((house.home.data / row["bundle"]).with_name(RECORD))
+        tags = ModelRegistry(house.home).client.get_model_version(house.settings.name, "1").tags
+        seen.append((row["version"], told.fingerprint == row["fingerprint"], told.provenance, tags["git_commit"]))
+    assert seen == [(1, True, code, code.git_commit) for code in (dirty, dirty, clean, clean)]
+
+
 def test_a_training_that_failed_is_failed_in_mlflow_too_and_registers_nothing(make_home: MakeHome) -> None:
     house = home_with_training_set(make_home, "failed")
     settings = Path(house.home.root) / "lead_scoring.yaml"
@@ -95,12 +115,32 @@ def test_a_training_that_failed_is_failed_in_mlflow_too_and_registers_nothing(ma
     assert registry.production_version() is None
 
 
+@dg.op
+def break_down() -> None:
+    raise ValueError("killed")
+
+
+@dg.job
+def broken() -> None:
+    break_down()
+
+
 def test_too_few_leads_are_refused_in_words_and_the_run_goes_on(make_home: MakeHome) -> None:
     house = home_with_training_set(make_home, "refused")
     settings = Path(house.home.root) / "lead_scoring.yaml"
     settings.write_text(settings.read_text().replace("minimum_rows: 800", "minimum_rows: 901"))
-    result = train(house)
+    registry = ModelRegistry(house.home)
+    registry.prepare()
+    experiment = registry.client.get_experiment_by_name(registry.name)
+    assert experiment is not None
+    with dg.DagsterInstance.ephemeral() as instance:
+        died = broken.execute_in_process(instance=instance, raise_on_error=False)
+        registry.client.create_run(experiment.experiment_id, run_name="left", tags={"dagster_run_id": died.run_id})
+        result = train(house, instance)
     assert result.success
+    # What MLflow could not be told when that run failed is put right now.
+    assert runs(house, died.run_id) == {"left": "FAILED"}
+    assert set(runs(house, result.run_id).values()) == {"FINISHED"}
     [row] = result.output_for_node("trained_model").to_pylist()
     assert row["version"] is None
     assert row["refusal"] == "insufficient data: 900 of 901 training leads"

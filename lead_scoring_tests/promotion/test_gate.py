@@ -1,6 +1,7 @@
 """May a candidate go live: floors, borders, what cannot be computed, what was not shown, and the words for each."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -122,6 +123,27 @@ def test_no_loss_against_the_best_so_far_in_both_modes(
     mode: Mode, champion: Comparison, best: Comparison, expected: str
 ) -> None:
     assert decide(evidence(champion, best), mode).verdict == expected
+
+
+# Code that no commit holds.
+
+
+@pytest.mark.parametrize("champion", [None, versus(auc=0.05)])
+def test_code_that_no_commit_holds_is_refused_where_it_is_required(champion: Comparison | None) -> None:
+    why = "it was trained by commit 0123456789ab with changes in 3 files that no commit holds"
+    dirty = replace(evidence(champion), untraceable=why)
+    assert Gate().traceable == "required"  # who says nothing is asked for it
+    found = decide(dirty, gate=GATE)
+    assert found.verdict == "rejected"
+    assert found.reason.startswith(f"{why}: commit and train again, or set `gate.traceable: recorded` (AUC 0.800 [")
+    recorded = GATE.model_copy(update={"traceable": "recorded"})
+    for gate, clean_or_not in ((recorded, dirty), (GATE, evidence(champion)), (recorded, evidence(champion))):
+        assert decide(clean_or_not, gate=gate).verdict == "promoted"
+    # It excuses nothing else, and nothing else excuses it.
+    both = decide(replace(evidence(champion, auc=0.5), untraceable=why), gate=GATE)
+    assert "below the floor" in both.reason
+    assert why in both.reason
+    assert decide(replace(evidence(champion, auc=0.5), untraceable=why), gate=recorded).verdict == "rejected"
 
 
 figures = st.one_of(st.just(NAN), st.floats(-0.1, 0.1))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,7 @@ from lead_scoring_assets.promotion.deployments import Deployments
 from lead_scoring_assets.promotion.people import REQUESTED_BY_TAG
 from lead_scoring_assets.promotion.records import SCHEMA
 from lead_scoring_assets.resources import InstallationResource
-from lead_scoring_tests.promotion.worlds import NOW, PERIODS, World, leads
+from lead_scoring_tests.promotion.worlds import CLEAN, COMMIT, NOW, PERIODS, World, leads
 
 dg = pytest.importorskip("dagster")
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -54,12 +55,6 @@ def rows(world: World, *periods: str) -> list[dict[str, object]]:
     assert found.schema == SCHEMA
     told: list[dict[str, object]] = sorted(found.to_pylist(), key=lambda row: row["period"])
     return told
-
-
-def set_gate(world: World, found: str, wanted: str) -> None:
-    settings = world.root / "lead_scoring.yaml"
-    assert found in settings.read_text()
-    settings.write_text(settings.read_text().replace(found, wanted))
 
 
 @pytest.fixture
@@ -126,7 +121,7 @@ def test_deciding_again_gives_the_same_rows_and_undoes_no_rollback(judged: World
 
 
 def test_drift_makes_the_comparison_a_refresh(judged: World) -> None:
-    set_gate(judged, "mode: refresh ", "mode: improve ")
+    judged.set_gate("mode: refresh ", "mode: improve ")
     cause = {"period": PERIODS[2]}
     judged.house.events.record(Event("e", "retraining_episode_opened", "drift", NOW, "a sensor", "PSI 0.3", cause))
     decide(judged, PERIODS[0], PERIODS[3])
@@ -139,7 +134,7 @@ def test_drift_makes_the_comparison_a_refresh(judged: World) -> None:
 
 
 def test_approval_by_hand_is_asked_of_another_person(judged: World) -> None:
-    set_gate(judged, "approval: automatic", "approval: manual   ")
+    judged.set_gate("approval: automatic", "approval: manual   ")
     decide(judged, PERIODS[0], by="mona")
     assert rows(judged)[0]["verdict"] == "awaiting_approval"
     assert judged.live() is None
@@ -148,6 +143,20 @@ def test_approval_by_hand_is_asked_of_another_person(judged: World) -> None:
     assert judged.live() == 1
     decide(judged, PERIODS[0], by="mona")
     assert (len(Deployments(judged.house.lakehouse).steps()), judged.live()) == (2, 1)
+
+
+def test_code_that_no_commit_holds_does_not_go_live_where_it_is_required(judged: World) -> None:
+    judged.set_gate("traceable: recorded", "traceable: required")
+    judged.record_code(1, replace(CLEAN, git_dirty=True, git_changed_files=3))
+    judged.record_code(2, CLEAN)
+    decide(judged, PERIODS[0], PERIODS[1])
+    first, second = rows(judged)
+    assert (first["verdict"], second["verdict"], judged.live()) == ("rejected", "promoted", 2)
+    assert str(first["reason"]).startswith(f"it was trained by commit {COMMIT[:12]} with changes in 3 files")
+    judged.set_gate("traceable: required", "traceable: recorded")
+    assert not run_job(judged, "promote", {"version": 1, "by": "mona"})
+    assert run_job(judged, "promote", {"version": 1, "by": "mona", "reason": "as it was"})
+    assert judged.live() == 1
 
 
 def test_a_candidate_that_comes_too_late_is_told_as_superseded(judged: World) -> None:

@@ -7,7 +7,7 @@ import pytest
 from lead_scoring_assets.events.log import Event, EventLog
 from lead_scoring_assets.lakehouse.tables import Lakehouse
 from lead_scoring_assets.promotion.trigger import trigger_of
-from lead_scoring_assets.retraining.episodes import JOINED, OPENED
+from lead_scoring_assets.retraining.records import JOINED, OPENED
 from lead_scoring_tests.promotion.worlds import NOW
 
 
@@ -26,6 +26,9 @@ def log(folder: Path, *causes: tuple[str, str]) -> EventLog:
         (((OPENED, "label_volume"), (JOINED, "calendar")), ("label_volume", "calendar"), "improve"),
         (((OPENED, "drift"),), ("drift",), "refresh"),
         (((OPENED, "performance"),), ("performance",), "refresh"),
+        (((OPENED, "concept_drift"),), ("concept_drift",), "refresh"),
+        (((OPENED, "prediction_drift"),), ("prediction_drift",), "refresh"),
+        (((OPENED, "by_hand"),), ("by_hand",), "improve"),
         (((OPENED, "calendar"), (JOINED, "drift")), ("calendar", "drift"), "refresh"),
         ((("alert", "drift"),), (), "improve"),
     ],

@@ -12,7 +12,9 @@ from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.models.bundle import RECIPE, save_bundle
 from lead_scoring_assets.models.calibration import identity
 from lead_scoring_assets.models.encoder import Encoder
+from lead_scoring_assets.models.provenance import Provenance
 from lead_scoring_assets.models.recipe import documented_recipe
+from lead_scoring_assets.models.record import TrainingRecord, write_record
 from lead_scoring_assets.models.registry import ModelRegistry
 from lead_scoring_assets.models.training import fit_model
 from lead_scoring_assets.models.training_set import TRAIN
@@ -21,6 +23,8 @@ from lead_scoring_assets.settings import Home
 
 PERIODS = ("2008-05", "2008-06", "2008-07", "2008-08", "2008-09", "2008-10")
 NOW = datetime(2009, 1, 1, tzinfo=UTC)
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+CLEAN = Provenance(COMMIT, "main", False, "unknown", "lock", "3.11.9", "Linux x86_64", {}, "settings", 0)
 
 
 def leads(n: int = 200, seed: int = 0) -> pd.DataFrame:
@@ -59,6 +63,33 @@ class World:
     def live(self) -> int | None:
         newest = Deployments(self.house.lakehouse).newest()
         return newest.version if newest else None
+
+    def record_code(self, number: int, code: Provenance) -> None:
+        """Say of a version which code trained it, as its training would."""
+        version = self.version(number)
+        told = TrainingRecord(
+            period=version.period,
+            snapshot="snapshots/s",
+            content_hash="h",
+            inputs={},
+            recipe="{}",
+            calibrator="{}",
+            calibration=None,
+            encoder="{}",
+            settings="{}",
+            provenance=code,
+            fingerprint=version.fingerprint,
+            files={},
+            metrics={},
+            trigger="by hand",
+            trigger_reason="a test",
+        )
+        write_record(self.root / "data" / version.bundle, told)
+
+    def set_gate(self, found: str, wanted: str) -> None:
+        settings = self.root / "lead_scoring.yaml"
+        assert found in settings.read_text()
+        settings.write_text(settings.read_text().replace(found, wanted))
 
     def damage(self, number: int) -> None:
         file = self.root / "data" / self.version(number).bundle / RECIPE
