@@ -77,6 +77,15 @@ def serve(installation: Installation, port: int, console: Console) -> int:
         return _serve(installation, port, console)
 
 
+def is_at_work(installation: Installation) -> bool:
+    """Whether `lead-scoring start` works in this home, so that its daemon launches what is asked for."""
+    try:
+        with _alone(installation):
+            return False
+    except LeadScoringError:
+        return True
+
+
 @contextlib.contextmanager
 def _alone(installation: Installation) -> Iterator[None]:
     """Hold the home while a daemon works in it; two would launch everything twice. Released when this process ends.
@@ -130,7 +139,7 @@ def _serve(installation: Installation, port: int, console: Console) -> int:
             raise LeadScoringError(f"the Dagster UI did not start: expected an answer on port {port}. Read {log}.")
         console.print(
             f"\n[bold green]ready[/]  Dagster UI  http://{HOST}:{port}   assets, lineage, checks, backfills, sensors\n"
-            f"       Reports     {pages.url}   drift, month by month\n\n"
+            f"       Reports     {pages.url}   what managers read, and drift, period by period\n\n"
             "In another terminal, from this folder:\n"
             "  .venv/bin/lead-scoring arrive     lets the next month land; then watch Automation and Runs in the UI\n"
             "  .venv/bin/lead-scoring status     says where things stand, and what retraining waits for\n"

@@ -1,127 +1,71 @@
-"""Is there cause to train again? Pure decisions with their reason and numbers, for the yes and for the no."""
+"""Is a model trained now? One pure decision over all causes and brakes: facts in, decision out, with every reason.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Literal
+Cheap enough to be asked a million times by a replay: no table, no clock, no Dagster.
+"""
 
-from lead_scoring_assets.periods import months_before
-from lead_scoring_assets.settings import Performance
+from dataclasses import dataclass
 
-Cause = Literal["drift", "label_volume", "performance", "calendar"]
-Row = Mapping[str, Any]
+from lead_scoring_assets.retraining.brakes import PASSED_BY_A_PERSON, Brake, BrakeName, find_brakes
+from lead_scoring_assets.retraining.causes import Cause, Finding, Policy, find_causes
+from lead_scoring_assets.retraining.facts import Facts
 
 
 @dataclass(frozen=True)
 class RetrainingDecision:
-    """Whether `cause` is given at the end of `period`, and why or why not."""
+    """Whether a model is trained for `period`: what every cause said, which brakes hold, and which were passed."""
 
-    cause: Cause
     period: str
     retrain: bool
-    reason: str
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    findings: tuple[Finding, ...]
+    brakes: tuple[Brake, ...] = ()
+    passed: tuple[Brake, ...] = ()
+
+    @property
+    def triggers(self) -> tuple[Finding, ...]:
+        """The causes that are given; the first one names the episode."""
+        return tuple(finding for finding in self.findings if finding.is_given)
+
+    @property
+    def reason(self) -> str:
+        """In words with numbers, for the yes and for the no."""
+        asked = "; ".join(map(_told, self.triggers))
+        if self.retrain:
+            return asked + "".join(f"; passed {_by(self)}: {brake.reason}" for brake in self.passed)
+        if self.brakes:
+            return f"{'; '.join(brake.reason for brake in self.brakes)}; there is cause: {asked}"
+        return "; ".join(map(_told, self.findings)) or "no cause is watched (retraining.causes is empty)"
+
+    @property
+    def kind(self) -> tuple[str, ...]:
+        """What kind of answer it is, without its numbers: a reason that only counts on is the same reason."""
+        said = (f"{finding.cause} {finding.status}" for finding in self.findings)
+        return (*said, *(f"held by {brake.name}" for brake in self.brakes))
 
 
-def decide_on_drift(period: str, rows: Sequence[Row], champion_version: int | None) -> RetrainingDecision:
-    """Cause is given when at least one feature drifted from the live champion's training window.
+def decide_retraining(facts: Facts, policy: Policy) -> RetrainingDecision:
+    """Any cause that is given asks for a training; any brake that holds and is not passed refuses it.
 
-    `rows` are the period's rows of `feature_drift`; only their status decides, which already weighs n and effect.
+    A person passes what is about patience (cooldown, back-off, a period that is decided); a cause that the settings call
+    urgent passes the back-off. Nothing passes what makes a training impossible or doubles it.
     """
-
-    def no(reason: str) -> RetrainingDecision:
-        return RetrainingDecision("drift", period, False, reason)
-
-    if champion_version is None:
-        return no("there is no champion to drift away from")
-    if not rows:
-        return no(f"drift of {period} has not been measured")
-    measured_against = {int(row["model_version"]) for row in rows}
-    if measured_against != {champion_version}:
-        versions = ", ".join(f"v{version}" for version in sorted(measured_against))
-        return no(
-            f"drift of {period} was measured against {versions}, and champion v{champion_version} has replaced it"
-        )
-    drifted = sorted((row for row in rows if row["status"] == "drift"), key=lambda row: -row["psi_debiased"])
-    judged = [row for row in rows if row["psi"] is not None]
-    if not judged:
-        return no(f"insufficient data: none of {len(rows)} features of {period} could be judged ({rows[0]['reason']})")
-    if not drifted:
-        top = max(judged, key=lambda row: row["psi_debiased"])
-        return no(
-            f"0 of {len(judged)} features of {period} drifted from champion v{champion_version}'s training window; the "
-            f"largest PSI is {top['psi_debiased']:.2f} ({top['feature']}, n = {top['n_current']:,})"
-        )
-    psi = {row["feature"]: round(float(row["psi_debiased"]), 4) for row in drifted}
-    told = ", ".join(f"{name} (PSI {value:.2f})" for name, value in psi.items())
-    return RetrainingDecision(
-        "drift",
-        period,
-        True,
-        f"{len(drifted)} of {len(judged)} features of {period} drifted from champion v{champion_version}'s training "
-        f"window: {told}; n = {drifted[0]['n_current']:,}",
-        {"psi": psi, "champion_version": champion_version},
-    )
+    findings = find_causes(facts, policy)
+    given: set[Cause] = {finding.cause for finding in findings if finding.is_given}
+    if not given:
+        return RetrainingDecision(facts.period, False, findings)
+    passes: frozenset[BrakeName] = frozenset()
+    if "by_hand" in given:
+        passes = PASSED_BY_A_PERSON
+    elif given & set(policy.retraining.urgent_causes):
+        passes = frozenset({"back_off"})
+    brakes = find_brakes(facts, policy)
+    holding = tuple(brake for brake in brakes if brake.name not in passes)
+    passed = tuple(brake for brake in brakes if brake.name in passes)
+    return RetrainingDecision(facts.period, not holding, findings, holding, passed)
 
 
-def decide_on_label_volume(
-    period: str, new_labels: int, needed: int, since: datetime | None, champion_version: int | None
-) -> RetrainingDecision:
-    """Cause is given when at least `needed` labels became known since a model was last trained and judged."""
-    who = f"champion v{champion_version}" if champion_version is not None else "no champion yet"
-    when = f"since the last training at {since:%Y-%m-%d}" if since else "so far, and no model was trained yet"
-    return RetrainingDecision(
-        "label_volume",
-        period,
-        new_labels >= needed,
-        f"{new_labels:,} of {needed:,} new labels {when} ({who})",
-        {"new_labels": new_labels, "needed": needed},
-    )
+def _told(finding: Finding) -> str:
+    return f"{finding.cause.replace('_', ' ')}: {finding.reason}"
 
 
-def decide_on_performance(
-    period: str, rows: Sequence[Row], champion_version: int | None, promised_auc: float | None, limits: Performance
-) -> RetrainingDecision:
-    """Cause is given when the live champion's matured AUC is clearly below the floor, or clearly below its promise.
-
-    Clearly: the whole 95 % interval. `rows` are the period's rows of `model_performance`; `promised_auc` is the
-    champion's on the holdout it was admitted with.
-    """
-
-    def no(reason: str) -> RetrainingDecision:
-        return RetrainingDecision("performance", period, False, reason)
-
-    if champion_version is None:
-        return no("there is no champion whose performance could fall")
-    auc = next((r for r in rows if r["metric"] == "auc" and r["model_version"] == champion_version), None)
-    if auc is None:
-        return no(f"no lead scored by champion v{champion_version} matured in {period}")
-    if auc["status"] != "ok":
-        return no(f"insufficient data on champion v{champion_version} in {period}: {auc['reason']}")
-    told = (
-        f"AUC {auc['value']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}], n = {auc['n']:,}, champion v{champion_version}"
-    )
-    evidence = {name: auc[name] for name in ("value", "low", "high", "n")} | {"promised_auc": promised_auc}
-    if auc["high"] < limits.minimum_auc:
-        reason = f"{told}: clearly below the floor {limits.minimum_auc:.2f}"
-        return RetrainingDecision("performance", period, True, reason, evidence)
-    above = f"{told}: not clearly below the floor {limits.minimum_auc:.2f}"
-    if not promised_auc:
-        return no(f"{above}; its holdout's AUC is not on record, so that a drop cannot be judged")
-    allowed = limits.maximum_relative_auc_drop
-    # Rounded, because 1 - 0.72 / 0.80 is a trifle more than 0.10.
-    drop = round(1 - auc["value"] / promised_auc, 9)
-    if drop > allowed and auc["high"] < promised_auc:
-        reason = f"{told}: {drop:.1%} below its holdout's {promised_auc:.3f}, more than {allowed:.0%} allowed"
-        return RetrainingDecision("performance", period, True, reason, evidence)
-    return no(f"{above}, nor clearly fallen by more than {allowed:.0%} from its holdout's {promised_auc:.3f}")
-
-
-def decide_on_calendar(period: str, now: datetime, last_trained_at: datetime | None, months: int) -> RetrainingDecision:
-    """Cause is given when the last training and judgement lies `months` months back, or never happened."""
-    if last_trained_at is None:
-        reason = f"no model was trained yet, due after {months} months at the latest; it is {now:%Y-%m-%d}"
-        return RetrainingDecision("calendar", period, True, reason)
-    due = last_trained_at <= months_before(now, months)
-    reason = f"last trained at {last_trained_at:%Y-%m-%d}, due after {months} months; it is {now:%Y-%m-%d}"
-    return RetrainingDecision("calendar", period, due, reason)
+def _by(decision: RetrainingDecision) -> str:
+    return "by hand" if decision.triggers[0].cause == "by_hand" else "because it is urgent"

@@ -1,79 +1,145 @@
-"""Episodes: one cause in one period asks for one training. What was asked, joined and answered is in the event log."""
+"""Episodes: what asks for a training of one period, from the first cause to the verdict. One at a time, one deciding process
+at a time; what was asked, joined, refused and answered is in the event log, and what a process died over is taken up again.
+"""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
 
-from lead_scoring_assets.events.log import Event, EventLog
-from lead_scoring_assets.retraining.decisions import RetrainingDecision
-from lead_scoring_assets.retraining.situation import Situation
+from lead_scoring_assets.files import one_at_a_time
+from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.promotion.people import REQUESTED_BY_TAG
+from lead_scoring_assets.retraining.causes import Policy
+from lead_scoring_assets.retraining.decisions import RetrainingDecision, decide_retraining
+from lead_scoring_assets.retraining.facts import Facts, Request
+from lead_scoring_assets.retraining.records import Episode, Records
+from lead_scoring_assets.retraining.situation import Situation, count_training_data, gather, look
 
-OPENED, JOINED, CLOSED = "retraining_episode_opened", "retraining_cause_joined", "retraining_episode_closed"
+RunState = Literal["none", "running", "succeeded", "failed"]
+CAUSE_TAG, EPISODE_TAG = "lead_scoring/cause", "lead_scoring/episode"
+
+
+class Runs(Protocol):
+    """What is known of the runs of this home."""
+
+    def at_work(self) -> str | None:
+        """The unfinished run that trains, or makes what a training or a decision looks at, in words; None: there is none."""
+        ...
+
+    def state_of(self, episode_id: str) -> RunState:
+        """How the run stands that this episode asked for; `none`: it was never launched."""
+        ...
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a sensor does now: launch the training named by `episode_id`, or nothing, and why."""
+    """What is done now: launch the training of `period` named by `episode_id`, or nothing; and why, in words."""
 
-    episode_id: str | None
     reason: str
+    episode_id: str | None = None
+    period: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def episode_id(decision: RetrainingDecision) -> str:
-    """Names the cause and the period in which it was found: never the time of the tick, never only the figure."""
-    return f"retraining-{decision.cause}-{decision.period}"
+def answer(installation: Installation, runs: Runs, actor: str) -> Answer:
+    """Look, decide, record, and say what to launch. Asked again, by whomever, it asks for the same run under the same id
+    until that run is there: who dies after recording and before launching has lost nothing."""
+    with one_at_a_time(installation.home.lock("retraining")):
+        situation = look(installation)
+        if situation is None:
+            return Answer("no period has closed yet")
+        records = Records(installation.events)
+        episode = _close_what_has_ended(records, situation, runs, actor)
+        if episode is not None and runs.state_of(episode.episode_id) == "running":
+            return Answer(_in_flight(episode))
+        if (at_work := runs.at_work()) is not None:
+            return Answer(f"{at_work}: what it makes is waited for")
+        if episode is not None:
+            return _ask_again(installation, situation, records, episode, actor)
+        decision = _decide(installation, situation, records)
+        if not decision.retrain:
+            records.decline(decision, situation.now, actor)
+            return Answer(decision.reason)
+        # Recorded before the run is asked for: a process that dies in between finds the episode and asks again.
+        return _launch(records.open(decision, situation.now, actor, records.pending()), decision.reason)
 
 
-def answer(decision: RetrainingDecision, situation: Situation, events: EventLog, actor: str) -> Answer:
-    """Turn a decision into at most one training a period, and record what became of it.
-
-    The same cause in the same period gives the same episode id at every tick (its run_key: Dagster launches it once);
-    in a later period it is a new episode.
-    """
-    close_answered_episodes(situation, events)
-    decided = situation.decision_of(decision.period)
-    if decided is not None:
-        told = f"{decision.period} has been decided ({decided['verdict']}: {decided['reason']})"
-        return Answer(None, f"{told}; {decision.reason}" if decision.retrain else decision.reason)
-    if not decision.retrain:
-        return Answer(None, decision.reason)
-    if not situation.has_arrived:
-        return Answer(None, f"the files of {decision.period} are not ingested yet; {decision.reason}")
-    name = episode_id(decision)
-    opened = [event for event in events.events(kind=OPENED) if event.evidence.get("period") == decision.period]
-    if opened and opened[0].event_id != name:
-        events.record(_event(f"{name}-joined", JOINED, decision, situation, actor, {"episode": opened[0].event_id}))
-        return Answer(None, f"{opened[0].event_id} already asks for a training of {decision.period}; {decision.reason}")
-    # Recorded before the run is asked for: a process that dies in between finds the episode and asks again.
-    events.record(_event(name, OPENED, decision, situation, actor, {}))
-    return Answer(name, decision.reason)
-
-
-def close_answered_episodes(situation: Situation, events: EventLog) -> None:
-    """Record, for every open episode whose period has been decided, the verdict that answered it."""
-    closed = {event.subject for event in events.events(kind=CLOSED)}
-    for episode in events.events(kind=OPENED):
-        decided = situation.decision_of(str(episode.evidence["period"]))
-        if episode.event_id not in closed and decided is not None:
-            events.record(
-                Event(
-                    event_id=f"{episode.event_id}-closed",
-                    kind=CLOSED,
-                    subject=episode.event_id,
-                    happened_at=situation.now,
-                    actor="promotion_decision",
-                    reason=f"{decided['verdict']}: {decided['reason']}",
-                )
-            )
-
-
-def _event(
-    event_id: str, kind: str, decision: RetrainingDecision, situation: Situation, actor: str, more: dict[str, object]
-) -> Event:
-    return Event(
-        event_id=event_id,
-        kind=kind,
-        subject=decision.cause,
-        happened_at=situation.now,
-        actor=actor,
-        reason=decision.reason,
-        evidence={**decision.evidence, "period": decision.period, **more},
+def preview(
+    installation: Installation, situation: Situation, records: Records, request: Request | None = None
+) -> RetrainingDecision:
+    """What would be decided now, with `request` where nobody's waits, from the tables alone: nothing is recorded, no run is
+    looked at."""
+    episode = records.open_episode()
+    facts = gather(
+        installation,
+        situation,
+        request=records.pending() or request,
+        in_flight=_in_flight(episode) if episode else None,
+        answered=_answered(records, situation),
     )
+    return _decide_on(installation, situation, facts)
+
+
+def _close_what_has_ended(records: Records, situation: Situation, runs: Runs, actor: str) -> Episode | None:
+    """Close the open episode when it has come to its end; the episode where it has not."""
+    episode = records.open_episode()
+    if episode is None:
+        return None
+    state, decided = runs.state_of(episode.episode_id), situation.decision_of(episode.period)
+    # A verdict from before the episode is not its answer: there the run has to tell.
+    if decided is not None and (state == "succeeded" or not episode.is_repeat):
+        records.close(episode, situation.now, "promotion_decision", f"{decided['verdict']}: {decided['reason']}")
+    elif state in ("failed", "succeeded"):
+        told = "failed" if state == "failed" else "ended without a decision"
+        records.close(episode, situation.now, actor, f"the training of {episode.period} {told}")
+    elif state == "none" and episode.period != situation.period.key:
+        told = f"overtaken: {situation.period.key} has closed before the training of {episode.period} began"
+        records.close(episode, situation.now, actor, told)
+    else:
+        return episode
+    return None
+
+
+def _ask_again(
+    installation: Installation, situation: Situation, records: Records, episode: Episode, actor: str
+) -> Answer:
+    """The episode stands, whether or not its cause still does; what else asks by now joins it."""
+    decision = _decide(installation, situation, records)
+    records.join(episode, decision, situation.now, actor, records.pending())
+    return _launch(records.open_episode() or episode, f"{episode.episode_id} was recorded and is asked for")
+
+
+def _decide(installation: Installation, situation: Situation, records: Records) -> RetrainingDecision:
+    facts = gather(installation, situation, request=records.pending(), answered=_answered(records, situation))
+    return _decide_on(installation, situation, facts)
+
+
+def _decide_on(installation: Installation, situation: Situation, facts: Facts) -> RetrainingDecision:
+    policy = Policy.of(installation.settings)
+    decision = decide_retraining(facts, policy)
+    if not decision.retrain:
+        return decision
+    # Counted only where nothing else says no: it reads the window of a training, and sensors ask often.
+    counted = replace(facts, training_data=count_training_data(installation, situation.period))
+    return decide_retraining(counted, policy)
+
+
+def _answered(records: Records, situation: Situation) -> str | None:
+    """What the newest closed period's training came to; None: it has had none."""
+    period = situation.period.key
+    if (decided := situation.decision_of(period)) is not None:
+        return f"{period} has been decided ({decided['verdict']}: {decided['reason']})"
+    if (closed := records.how_closed(period)) is not None:
+        return f"{closed}: re-execute its run in the UI, or `lead-scoring retrain --reason …`"
+    return None
+
+
+def _launch(episode: Episode, reason: str) -> Answer:
+    tags = {CAUSE_TAG: episode.cause, EPISODE_TAG: episode.episode_id}
+    if episode.requested_by is not None:
+        tags[REQUESTED_BY_TAG] = episode.requested_by
+    return Answer(reason, episode.episode_id, episode.period, tags)
+
+
+def _in_flight(episode: Episode) -> str:
+    return f"a training of {episode.period} is under way ({episode.episode_id})"

@@ -15,6 +15,7 @@ from lead_scoring_assets.assessment.judgement import EVALUATION_SCHEMA
 from lead_scoring_assets.clock import ReplayClock
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.leads.ingestion import FILES_SCHEMA
+from lead_scoring_assets.models.training_set import TrainingWindow
 from lead_scoring_assets.monitoring.drift.assets import DRIFT_SCHEMA
 from lead_scoring_assets.monitoring.performance.matured import SCHEMA as PERFORMANCE_SCHEMA
 from lead_scoring_assets.promotion.deployments import Deployment, Deployments
@@ -22,6 +23,14 @@ from lead_scoring_assets.promotion.records import SCHEMA as DECISION_SCHEMA
 from lead_scoring_assets.settings import SETTINGS_FILE, Home
 
 ROOT = Path(__file__).resolve().parents[2]
+FEATURE_SCHEMA = pa.schema(
+    [
+        ("period", pa.string()),
+        ("lead_id", pa.string()),
+        ("created_at", pa.timestamp("us", tz="UTC")),
+        ("known_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
 LABEL_SCHEMA = pa.schema(
     [
         ("period", pa.string()),
@@ -30,6 +39,15 @@ LABEL_SCHEMA = pa.schema(
         ("label", pa.int8()),
         ("revision", pa.int64()),
     ]
+)
+
+
+_TESTED = (
+    ("calendar_months: 1", "calendar_months: 3"),
+    ("minimum_rows: 800", "minimum_rows: 1"),
+    ("minimum_positives: 30", "minimum_positives: 1"),
+    ("minimum_holdout_rows: 50", "minimum_holdout_rows: 1"),
+    ("minimum_holdout_positives: 10", "minimum_holdout_positives: 1"),
 )
 
 
@@ -47,11 +65,34 @@ class World:
     def end(self, period: str) -> datetime:
         return self.home.settings.calendar.period(period).end
 
-    def closes(self, period: str, *, is_ingested: bool = True) -> None:
-        """The clock reaches the end of `period`, and its files have arrived."""
+    def closes(self, period: str, *, is_ingested: bool = True, training_leads: int = 1) -> None:
+        """The clock reaches the end of `period`; its files have arrived, and there is enough to train on."""
         ReplayClock(self.home.clock_file).move_to(self.end(period))
         if is_ingested:
             self.ingests(period)
+            self.learns_from(period, training_leads)
+
+    def learns_from(self, period: str, training_leads: int, holdout_leads: int = 1) -> None:
+        """A training of `period` finds so many matured leads, all converted, on each side of its embargo."""
+        window = TrainingWindow.of(self.home.settings.calendar.period(period), timedelta(days=30), 6)
+        created = [window.start] * training_leads + [window.end - timedelta(seconds=1)] * holdout_leads
+        leads = [
+            {"period": period, "lead_id": f"known-{period}-{i}", "created_at": at, "known_at": at}
+            for i, at in enumerate(created)
+        ]
+        # As corrections, which do not count as new labels.
+        labels = [
+            {
+                "period": period,
+                "lead_id": lead["lead_id"],
+                "label_known_at": self.end(period),
+                "label": 1,
+                "revision": 2,
+            }
+            for lead in leads
+        ]
+        self._replace("lead_features", period, leads, FEATURE_SCHEMA)
+        self._replace("ground_truth_labels", period, labels, LABEL_SCHEMA)
 
     def ingests(self, period: str, **checksums: str) -> None:
         rows = [
@@ -83,7 +124,9 @@ class World:
         ]
         self._replace("model_evaluation", period, rows, EVALUATION_SCHEMA)
 
-    def drifts(self, period: str, version: int, psi: float = 0.5, status: str = "drift") -> None:
+    def drifts(
+        self, period: str, version: int, psi: float = 0.5, status: str = "drift", table: str = "feature_drift"
+    ) -> None:
         row = {
             "period": period,
             "as_of": self.end(period),
@@ -97,7 +140,7 @@ class World:
             "psi": psi,
             "psi_debiased": psi,
         }
-        self._replace("feature_drift", period, [row], DRIFT_SCHEMA)
+        self._replace(table, period, [row], DRIFT_SCHEMA)
 
     def performs(self, period: str, version: int, auc: float) -> None:
         row = {
@@ -118,11 +161,20 @@ class World:
             {"period": period, "lead_id": f"{period}-{i}", "label_known_at": moment, "label": 0, "revision": revision}
             for i, moment in enumerate(known_at)
         ]
-        self._replace("ground_truth_labels", period, rows, LABEL_SCHEMA)
+        kept = self._corrections(period)
+        self._replace("ground_truth_labels", period, [*kept, *rows], LABEL_SCHEMA)
 
     def many_labels(self, period: str, n: int) -> None:
         last = self.end(period)
         self.labels(period, *(last - timedelta(seconds=i) for i in range(n)))
+
+    def _corrections(self, period: str) -> list[dict[str, Any]]:
+        """What `learns_from` wrote."""
+        lakehouse = self.installation.lakehouse
+        if not lakehouse.exists("ground_truth_labels"):
+            return []
+        rows = lakehouse.read("ground_truth_labels", periods=[period]).to_pylist()
+        return [row for row in rows if row["lead_id"].startswith("known-")]
 
     def _replace(self, table: str, period: str, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
         self.installation.lakehouse.replace_periods(table, [period], pa.Table.from_pylist(rows, schema=schema))
@@ -138,9 +190,11 @@ def new_world(tmp_path: Path) -> Callable[..., World]:
         root = tmp_path / "a home"
         shutil.rmtree(root, ignore_errors=True)
         root.mkdir()
-        # A quarter, so that a calendar which is not due can be told from one that is.
-        spaced = text.replace("calendar_months: 1", "calendar_months: 3")
-        (root / SETTINGS_FILE).write_text(spaced, encoding="utf-8")
+        # A quarter, so that a calendar which is not due can be told from one that is; and a lead is enough to train on.
+        for old, new in _TESTED:
+            assert old in text
+            text = text.replace(old, new)
+        (root / SETTINGS_FILE).write_text(text, encoding="utf-8")
         return World(Home(root))
 
     return make

@@ -1,237 +1,226 @@
-"""Causes for retraining at their exact borders, and the sentence that each yes and each no gives."""
+"""The whole decision: any cause asks, any brake refuses, a person passes patience; and no cause asks without end."""
 
-from datetime import UTC, datetime, timedelta
-from typing import Any
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any, get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lead_scoring_assets.retraining.decisions import (
-    RetrainingDecision,
-    decide_on_calendar,
-    decide_on_drift,
-    decide_on_label_volume,
-    decide_on_performance,
+from lead_scoring_assets.retraining.brakes import PASSED_BY_A_PERSON, find_brakes
+from lead_scoring_assets.retraining.causes import Policy, find_causes
+from lead_scoring_assets.retraining.decisions import RetrainingDecision, decide_retraining
+from lead_scoring_assets.retraining.facts import (
+    CandidateVerdict,
+    Facts,
+    Judgement,
+    MaturedAuc,
+    Request,
+    TrainingData,
 )
-from lead_scoring_assets.settings import Performance
+from lead_scoring_assets.settings import RetrainingCause
+from lead_scoring_tests.retraining.worlds import DAY, NOW, calm, drifted, facts, policy, promoted, rejected
 
-PERIOD = "2008-09"
-LIMITS = Performance(minimum_auc=0.60, maximum_relative_auc_drop=0.10)
+CAUSES: tuple[RetrainingCause, ...] = get_args(RetrainingCause)
+REQUEST = Request("r-1", "Mona", "a new product")
+POOR = MaturedAuc("ok", "enough", 0.5, 0.45, 0.55, 900)
 
-
-def drift_row(feature: str = "age", **changes: Any) -> dict[str, Any]:
-    row = {
-        "model_version": 3,
-        "feature": feature,
-        "status": "stable",
-        "reason": "PSI 0.02 below 0.10",
-        "psi": 0.02,
-        "psi_debiased": 0.01,
-        "n_current": 4_812,
-    }
-    return {**row, **changes}
-
-
-def unjudged(feature: str = "age") -> dict[str, Any]:
-    reason = "12 of 200 rows needed"
-    return drift_row(feature, status="insufficient_data", psi=None, psi_debiased=None, reason=reason, n_current=12)
-
-
-def drifted(feature: str, psi: float) -> dict[str, Any]:
-    return drift_row(feature, status="drift", psi=psi + 0.01, psi_debiased=psi)
-
-
-def auc_row(**changes: Any) -> dict[str, Any]:
-    row = {
-        "metric": "auc",
-        "model_version": 3,
-        "status": "ok",
-        "reason": "1,200 labelled leads, 130 converted, label coverage 100%",
-        "value": 0.70,
-        "low": 0.66,
-        "high": 0.74,
-        "n": 1_200,
-    }
-    return {**row, **changes}
-
-
-def on_performance(promised: float | None = 0.72, **changes: Any) -> RetrainingDecision:
-    return decide_on_performance(PERIOD, [auc_row(**changes)], 3, promised, LIMITS)
-
-
-@pytest.mark.parametrize(
-    ("rows", "champion", "told"),
-    [
-        ([drifted("age", 0.9)], None, "there is no champion to drift away from"),
-        ([], 3, "drift of 2008-09 has not been measured"),
-        (
-            [drifted("age", 0.9)],
-            4,
-            "drift of 2008-09 was measured against v3, and champion v4 has replaced it",
-        ),
-        (
-            [unjudged("age"), unjudged("job")],
-            3,
-            "insufficient data: none of 2 features of 2008-09 could be judged (12 of 200 rows needed)",
-        ),
-        (
-            [drift_row("age"), drift_row("job", status="warning", psi=0.2, psi_debiased=0.19), unjudged("loan")],
-            3,
-            (
-                "0 of 2 features of 2008-09 drifted from champion v3's training window; "
-                "the largest PSI is 0.19 (job, n = 4,812)"
-            ),
-        ),
+judgements = st.builds(
+    lambda ages, verdicts: [
+        Judgement(f"p{i}", NOW - age * DAY, verdict)
+        for i, (age, verdict) in enumerate(zip(sorted(ages, reverse=True), verdicts, strict=False))
     ],
-    ids=["no champion", "not measured", "replaced champion", "insufficient data", "warning only"],
+    st.lists(st.integers(0, 120), max_size=6),
+    st.lists(st.sampled_from(get_args(CandidateVerdict)), min_size=6, max_size=6),
 )
-def test_drift_says_no(rows: list[dict[str, Any]], champion: int | None, told: str) -> None:
-    assert decide_on_drift(PERIOD, rows, champion) == RetrainingDecision("drift", PERIOD, False, told)
+any_facts = st.builds(
+    facts,
+    drift=st.lists(st.sampled_from([drifted("2008-08"), drifted(), calm()]), max_size=3),
+    concept_drift=st.sampled_from([[], [drifted()]]),
+    performance=st.sampled_from([None, POOR]),
+    new_labels=st.integers(0, 10_000),
+    judgements=judgements,
+    first_live_at=st.sampled_from([None, NOW - 20 * DAY, NOW - 200 * DAY]),
+    training_data=st.sampled_from([None, TrainingData(9_999, 99, 499, 19), TrainingData(10_000, 100, 500, 20)]),
+    request=st.sampled_from([None, REQUEST]),
+    is_ingested=st.booleans(),
+    in_flight=st.sampled_from([None, "a training is under way"]),
+    answered=st.sampled_from([None, "2008-09 has been decided"]),
+)
+any_policy = st.builds(
+    lambda causes, urgent, **numbers: policy(
+        causes=causes, urgent_causes=[c for c in urgent if c in causes], **numbers
+    ),
+    causes=st.lists(st.sampled_from(CAUSES), unique=True),
+    urgent=st.lists(st.sampled_from(CAUSES), unique=True, max_size=2),
+    cooldown_days=st.integers(0, 30),
+    drift_windows=st.integers(1, 3),
+)
 
 
-def test_one_drifted_feature_is_cause() -> None:
-    decision = decide_on_drift(PERIOD, [drift_row("age"), drifted("job", 0.31), unjudged("loan")], 3)
+@given(known=any_facts, rules=any_policy)
+def test_yes_exactly_when_something_asks_and_nothing_holds(known: Facts, rules: Policy) -> None:
+    decision = decide_retraining(known, rules)
+    asked = [finding.cause for finding in find_causes(known, rules) if finding.is_given]
+    holding = {brake.name for brake in find_brakes(known, rules)}
+    if known.request:
+        holding -= PASSED_BY_A_PERSON
+    elif set(asked) & set(rules.retraining.urgent_causes):
+        holding -= {"back_off"}
+    assert decision.retrain is bool(asked and not holding)
+    # Every trigger is on record, not only the one that was looked at first; and every refusal says something.
+    assert [trigger.cause for trigger in decision.triggers] == asked
+    assert decision.reason
+    assert decide_retraining(known, rules) == decision
+
+
+@given(known=any_facts, rules=any_policy)
+def test_a_brake_that_is_told_holds_until_then_and_no_longer(known: Facts, rules: Policy) -> None:
+    for brake in find_brakes(known, rules):
+        if brake.until is not None:
+            assert brake.until > known.now
+            later = Facts(**{**vars(known), "now": brake.until})
+            assert brake.name not in {other.name for other in find_brakes(later, rules)}
+
+
+def test_all_triggers_are_told() -> None:
+    decision = decide_retraining(facts(drift=[drifted()], performance=POOR), policy(drift_windows=1))
     assert decision.retrain
+    assert [trigger.cause for trigger in decision.triggers] == ["drift", "performance", "calendar"]
+    assert decision.reason.startswith("drift: 1 of 2 features of 2008-09 drifted")
+    assert "; performance: AUC 0.500" in decision.reason
+
+
+def test_a_refusal_tells_what_holds_and_what_had_asked() -> None:
+    known = facts(performance=POOR, judgements=[promoted(NOW - 3 * DAY)], answered="2008-09 has been decided")
+    decision = decide_retraining(known, policy(causes=("performance",)))
+    assert not decision.retrain
     assert decision.reason == (
-        "1 of 2 features of 2008-09 drifted from champion v3's training window: job (PSI 0.31); n = 4,812"
-    )
-    assert decision.evidence == {"psi": {"job": 0.31}, "champion_version": 3}
-
-
-def test_the_strongest_drift_is_told_first() -> None:
-    decision = decide_on_drift(PERIOD, [drifted("age", 0.26), drifted("job", 1.5)], 3)
-    assert "2 of 2" in decision.reason
-    assert "job (PSI 1.50), age (PSI 0.26)" in decision.reason
-
-
-def test_a_large_psi_alone_is_no_cause() -> None:
-    """With few rows PSI is large by chance; the status has weighed that."""
-    decision = decide_on_drift(PERIOD, [drift_row(psi=3.0, psi_debiased=2.9)], 3)
-    assert not decision.retrain
-    assert "2.90 (age" in decision.reason
-
-
-@pytest.mark.parametrize(("new", "retrain"), [(0, False), (4_999, False), (5_000, True), (5_001, True)])
-def test_label_volume_at_its_border(new: int, retrain: bool) -> None:
-    decision = decide_on_label_volume(PERIOD, new, 5_000, datetime(2008, 7, 1, tzinfo=UTC), 7)
-    assert decision == RetrainingDecision(
-        "label_volume",
-        PERIOD,
-        retrain,
-        f"{new:,} of 5,000 new labels since the last training at 2008-07-01 (champion v7)",
-        {"new_labels": new, "needed": 5_000},
+        "2008-09 has been decided; cooldown: the last training was judged at 2008-09-28, 3 of 7 days ago; until "
+        "2008-10-05; there is cause: performance: AUC 0.500 [0.450, 0.550], n = 900, champion v3: clearly below the floor "
+        "0.60"
     )
 
 
-def test_label_volume_before_the_first_training() -> None:
-    decision = decide_on_label_volume(PERIOD, 12, 5_000, None, None)
-    assert not decision.retrain
-    assert decision.reason == "12 of 5,000 new labels so far, and no model was trained yet (no champion yet)"
-    assert decide_on_label_volume(PERIOD, 5_000, 5_000, None, None).retrain
-
-
-@pytest.mark.parametrize(
-    ("value", "low", "high", "retrain"),
-    [
-        (0.55, 0.51, 0.5999, True),
-        (0.55, 0.51, 0.60, False),  # the interval touches the floor
-        (0.59, 0.55, 0.63, False),  # the value is below, the interval is not
-    ],
-)
-def test_floor_of_performance(value: float, low: float, high: float, retrain: bool) -> None:
-    decision = on_performance(0.60, value=value, low=low, high=high)
-    assert decision.retrain is retrain
-    assert f"AUC {value:.3f} [{low:.3f}, {high:.3f}], n = 1,200, champion v3" in decision.reason
-    assert ("not clearly below the floor 0.60" in decision.reason) is not retrain
-
-
-@pytest.mark.parametrize(
-    ("promised", "value", "high", "retrain"),
-    [
-        (0.80, 0.72, 0.76, False),  # exactly the maximum: 1 - 0.72 / 0.80 is a trifle more in floating point
-        (0.70, 0.63, 0.68, False),
-        (0.90, 0.81, 0.85, False),
-        (0.80, 0.7199, 0.76, True),
-        (0.80, 0.70, 0.7999, True),
-        (0.80, 0.70, 0.80, False),  # the interval touches the promise
-        (0.80, 0.85, 0.88, False),
-        (None, 0.61, 0.65, False),
-    ],
-)
-def test_drop_of_performance(promised: float | None, value: float, high: float, retrain: bool) -> None:
-    decision = on_performance(promised, value=value, low=0.60, high=high)
-    assert decision.retrain is retrain
-
-
-def test_a_drop_is_told_with_both_figures() -> None:
-    decision = on_performance(0.80, value=0.70, low=0.66, high=0.74)
+def test_no_cause_tells_what_each_of_them_said() -> None:
+    decision = decide_retraining(facts(drift=[calm()]), policy(causes=("drift", "label_volume")))
     assert decision.reason == (
-        "AUC 0.700 [0.660, 0.740], n = 1,200, champion v3: 12.5% below its holdout's 0.800, more than 10% allowed"
+        "drift: 0 of 2 features of 2008-09 drifted from champion v3's training window; the largest PSI is 0.02 (job, "
+        "n = 4,812); label volume: 0 of 5,000 new labels so far, and no model was trained yet (champion v3)"
     )
-    assert decision.evidence == {"value": 0.70, "low": 0.66, "high": 0.74, "n": 1_200, "promised_auc": 0.80}
+    assert "no cause is watched" in decide_retraining(facts(), policy(causes=())).reason
 
 
-def test_a_drop_within_its_limit_is_told_with_both_figures() -> None:
-    assert on_performance(0.72).reason == (
-        "AUC 0.700 [0.660, 0.740], n = 1,200, champion v3: not clearly below the floor 0.60, nor clearly fallen by "
-        "more than 10% from its holdout's 0.720"
-    )
-
-
-def test_nothing_is_said_about_a_drop_from_an_unknown_promise() -> None:
-    decision = on_performance(None)
-    assert not decision.retrain
-    assert decision.reason.endswith("its holdout's AUC is not on record, so that a drop cannot be judged")
-    assert on_performance(None, value=0.5, low=0.4, high=0.59).retrain  # the floor needs no promise
-
-
-@pytest.mark.parametrize(
-    ("rows", "champion", "told"),
-    [
-        ([auc_row(value=0.1, high=0.2)], None, "there is no champion whose performance could fall"),
-        ([], 3, "no lead scored by champion v3 matured in 2008-09"),
-        ([auc_row(metric="brier")], 3, "no lead scored by champion v3 matured in 2008-09"),
-        ([auc_row(value=0.1, high=0.2)], 4, "no lead scored by champion v4 matured in 2008-09"),
-        (
-            [auc_row(status="insufficient_data", reason="40 labelled leads; 100 are needed", value=0.1, high=0.2)],
-            3,
-            "insufficient data on champion v3 in 2008-09: 40 labelled leads; 100 are needed",
-        ),
-    ],
-    ids=["no champion", "nothing matured", "no AUC", "replaced champion", "insufficient data"],
-)
-def test_performance_says_no(rows: list[dict[str, Any]], champion: int | None, told: str) -> None:
-    decision = decide_on_performance(PERIOD, rows, champion, 0.9, LIMITS)
-    assert decision == RetrainingDecision("performance", PERIOD, False, told)
-
-
-def test_performance_of_the_champion_is_found_among_others() -> None:
-    rows = [auc_row(model_version=2, value=0.1, high=0.2), auc_row(metric="brier", value=0.1, high=0.1), auc_row()]
-    decision = decide_on_performance(PERIOD, rows, 3, 0.72, LIMITS)
-    assert not decision.retrain
-    assert "AUC 0.700" in decision.reason
-
-
-@pytest.mark.parametrize(
-    ("trained", "now", "months", "retrain"),
-    [
-        (datetime(2008, 7, 1, tzinfo=UTC), datetime(2008, 10, 1, tzinfo=UTC), 3, True),
-        (datetime(2008, 7, 1, tzinfo=UTC) + timedelta(microseconds=1), datetime(2008, 10, 1, tzinfo=UTC), 3, False),
-        (datetime(2008, 7, 1, tzinfo=UTC), datetime(2008, 10, 1, tzinfo=UTC) - timedelta(microseconds=1), 3, False),
-        (datetime(2008, 11, 1, tzinfo=UTC), datetime(2009, 2, 1, tzinfo=UTC), 3, True),
-        (datetime(2009, 2, 28, tzinfo=UTC), datetime(2009, 3, 31, tzinfo=UTC), 1, True),
-        (datetime(2008, 1, 1, tzinfo=UTC), datetime(2009, 1, 1, tzinfo=UTC), 12, True),
-    ],
-)
-def test_calendar_at_its_border(trained: datetime, now: datetime, months: int, retrain: bool) -> None:
-    assert decide_on_calendar(PERIOD, now, trained, months) == RetrainingDecision(
-        "calendar",
-        PERIOD,
-        retrain,
-        f"last trained at {trained:%Y-%m-%d}, due after {months} months; it is {now:%Y-%m-%d}",
-    )
-
-
-def test_calendar_before_the_first_training() -> None:
-    decision = decide_on_calendar(PERIOD, datetime(2008, 10, 1, tzinfo=UTC), None, 3)
+def test_a_person_passes_patience_and_that_is_told() -> None:
+    known = facts(judgements=[rejected(NOW - DAY)], answered="2008-09 has been decided", request=REQUEST)
+    decision = decide_retraining(known, policy())
     assert decision.retrain
-    assert decision.reason == "no model was trained yet, due after 3 months at the latest; it is 2008-10-01"
+    assert [brake.name for brake in decision.passed] == ["period_answered", "cooldown", "back_off"]
+    assert decision.reason.startswith("by hand: Mona: a new product; ")
+    assert "; passed by hand: cooldown: the last training was judged at 2008-09-30" in decision.reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "brake"),
+    [
+        ({"in_flight": "a training is under way"}, "in_flight"),
+        ({"is_ingested": False}, "not_ingested"),
+        ({"training_data": TrainingData(9_999, 100, 500, 20)}, "minimum_data"),
+    ],
+)
+def test_a_person_does_not_pass_what_is_impossible_or_doubles_it(changes: dict[str, Any], brake: str) -> None:
+    decision = decide_retraining(facts(request=REQUEST, **changes), policy())
+    assert not decision.retrain
+    assert [holding.name for holding in decision.brakes] == [brake]
+
+
+@pytest.mark.parametrize(("urgent", "retrain"), [((), False), (("performance",), True), (("drift",), False)])
+def test_only_an_urgent_cause_passes_the_back_off(urgent: tuple[str, ...], retrain: bool) -> None:
+    known = facts(performance=POOR, judgements=[rejected(NOW - 10 * DAY)])
+    assert decide_retraining(known, policy(urgent_causes=urgent)).retrain is retrain
+    too_soon = facts(performance=POOR, judgements=[rejected(NOW - 6 * DAY)])
+    assert not decide_retraining(
+        too_soon, policy(urgent_causes=urgent)
+    ).retrain  # nobody but a person passes the cooldown
+
+
+def test_the_kind_of_an_answer_knows_no_numbers() -> None:
+    def kind(labels: int) -> tuple[str, ...]:
+        return decide_retraining(facts(new_labels=labels), policy(causes=("label_volume",))).kind
+
+    assert kind(1) == kind(4_999) != kind(5_000)
+
+
+def days(
+    rules: Policy, n_days: int, psi: Sequence[float], verdict: CandidateVerdict = "rejected", window: int = 90
+) -> Iterator[tuple[int, RetrainingDecision]]:
+    """A daily cadence: every day's leads are measured against the same champion, and every candidate gets `verdict`."""
+    windows, judged, last = [], list[Judgement](), 0
+    for day in range(n_days):
+        key = f"{day:05d}"
+        windows.append(drifted(key, psi[day]) if psi[day] else calm(key))
+        known = facts(
+            now=NOW + day * DAY,
+            period=key,
+            drift=windows[-window:],
+            judgements=judged,
+            new_labels=100 * (day - last),
+            answered="decided" if judged and judged[-1].period == key else None,
+        )
+        decision = decide_retraining(known, rules)
+        yield day, decision
+        if decision.retrain:
+            judged, last = [*judged, Judgement(key, known.now, verdict)], day
+
+
+def test_drift_that_persists_for_thirty_windows_asks_once() -> None:
+    """The product's settings. Without re-basing and back-off it would be 29 trainings."""
+    rules = policy(causes=("drift",))
+    assert [day for day, decision in days(rules, 30, [0.4] * 30) if decision.retrain] == [1]
+    impatient = policy(causes=("drift",), cooldown_days=0, backoff_days=0, backoff_days_at_most=0)
+    again = Policy(**{**vars(impatient), "conversion_window": timedelta()})
+    assert sum(decision.retrain for _, decision in days(again, 30, [0.4] * 30)) == 29
+
+
+@given(
+    psi=st.lists(st.sampled_from([0.0, 0.3, 0.3, 0.4, 0.6, 1.2, 5.0]), min_size=30, max_size=120),
+    cooldown=st.integers(0, 20),
+    backoff=st.integers(0, 20),
+)
+def test_no_drift_can_train_without_end(psi: list[float], cooldown: int, backoff: int) -> None:
+    """However it comes and goes and grows. Each training needs a cause that is new: grown drift (by a quarter each time),
+    labels of another conversion window, or drift that the candidate before had not met; and the pauses double."""
+    rules = policy(
+        causes=("drift",), drift_windows=1, cooldown_days=cooldown, backoff_days=backoff, backoff_days_at_most=56
+    )
+    asked = [day for day, decision in days(rules, len(psi), psi) if decision.retrain]
+    pauses = [after - before for before, after in itertools.pairwise(asked)]
+    for rejections, pause in enumerate(pauses, start=1):
+        assert pause >= max(cooldown, min(backoff * 2 ** (rejections - 1), 56))
+    for before, after in itertools.pairwise(asked):
+        assert psi[after] > psi[before] * 1.25 or after - before >= 30
+
+
+@given(level=st.floats(0.26, 10), growth=st.floats(0.05, 1), n_days=st.integers(30, 200))
+def test_drift_that_stays_asks_once_a_conversion_window(level: float, growth: float, n_days: int) -> None:
+    rules = policy(causes=("drift",), drift_growth=growth, cooldown_days=0, backoff_days=0, backoff_days_at_most=0)
+    asked = [day for day, decision in days(rules, n_days, [level] * n_days) if decision.retrain]
+    assert len(asked) == 1 + (n_days - 2) // 30
+
+
+@given(rate=st.floats(1.0, 1.2))
+def test_drift_that_grows_asks_as_often_as_it_has_grown(rate: float) -> None:
+    psi = [0.3 * rate**day for day in range(29)]
+    rules = policy(causes=("drift",), drift_windows=1, cooldown_days=0, backoff_days=0, backoff_days_at_most=0)
+    asked = sum(decision.retrain for _, decision in days(rules, 29, psi))
+    assert asked <= 1 + math.log(psi[-1] / psi[0]) / math.log(1.25)
+
+
+def test_a_cause_that_training_cures_asks_again_at_once_when_it_is_back() -> None:
+    """Accepted: the champion is another one, so is what it is measured against, and nothing backs off."""
+    rules = policy(causes=("drift",), drift_windows=1)
+    asked = [day for day, decision in days(rules, 30, [0.4] * 30, verdict="promoted") if decision.retrain]
+    assert asked == [0, 7, 14, 21, 28]  # the same champion on purpose: only the cooldown is left
