@@ -1,1 +1,1 @@
-"""Telling people: failed runs and failed checks become alerts in the event log and a log channel."""
+"""Telling people: what failed, drifted or went live becomes alerts, which are kept, delivered, acknowledged and resolved."""

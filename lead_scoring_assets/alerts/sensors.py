@@ -1,50 +1,68 @@
-"""Sensors that turn failed runs, failed checks and models taken back into alerts. What an alert is stands in `alerts.py`."""
+"""Sensors that turn what Dagster, monitoring and promotion found into alerts, and end those that are over.
+
+What an alert is stands in `alerts.py`; who is told of it in `delivery/`.
+"""
 
 import json
-import logging
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import dagster as dg
 
-from lead_scoring_assets.alerts.alerts import Alert, raise_alert
-from lead_scoring_assets.alerts.models import alerts_on_models
+from lead_scoring_assets.alerts.desk import AlertDesk, at_the_desk
+from lead_scoring_assets.alerts.failures import CheckResult, alert_on_check, alert_on_run, ended_by_check, ended_by_run
+from lead_scoring_assets.alerts.models import alerts_on_models, news_of_deployments, replaced_since
+from lead_scoring_assets.alerts.rules import measure
+from lead_scoring_assets.errors import RegistryError, StorageError
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.models.registry import ModelRegistry
+from lead_scoring_assets.models.resources import close_failed_runs
+from lead_scoring_assets.promotion.deployments import Deployments
 from lead_scoring_assets.settings import find_home
 
-_INTERVAL_SECONDS = find_home().settings.retraining.sensor_interval_seconds
+_SHARED: Mapping[str, Any] = {
+    "minimum_interval_seconds": find_home().settings.retraining.sensor_interval_seconds,
+    "default_status": dg.DefaultSensorStatus.RUNNING,
+}
 _RUNS_A_TICK = 50
 _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+_UNNAMED_JOB = "__ASSET_JOB"
 
 
 @dg.run_failure_sensor(
     name="alert_on_failed_run",
     description="Raises a critical alert for a failed run, and ends its MLflow run as failed where nothing else could.",
-    minimum_interval_seconds=_INTERVAL_SECONDS,
-    default_status=dg.DefaultSensorStatus.RUNNING,
+    **_SHARED,
 )
 def alert_on_failed_run(context: dg.RunFailureSensorContext, installation: dg.ResourceParam[Installation]) -> None:
-    """One alert a run."""
+    """One alert a run. That MLflow is down is told and stops nothing: the alert stands, the next training tries again."""
     run = context.dagster_run
-    period = run.tags.get("dagster/partition", "no period")
-    if _RANGE_START in run.tags:
-        period = f"{run.tags[_RANGE_START]} to {run.tags.get(_RANGE_END)}"
-    alert = Alert(
-        alert_id=f"alert-run-{run.run_id}",
-        level="critical",
-        subject=run.job_name,
-        message=f"run {run.run_id} of {run.job_name} ({period}) failed: {context.failure_event.message}",
-    )
-    _raise(alert, "alert_on_failed_run", installation, context.log)
-    ModelRegistry(installation.home).close_failed_runs(run.run_id)
+    periods = _periods(run, installation)
+    alert = alert_on_run(run.run_id, _work(run), periods, _told_periods(run), context.failure_event.message)
+    with at_the_desk(installation, "alert_on_failed_run", context.log) as desk:
+        desk.raise_(alert)
+        # What succeeded before this sensor came round, nobody will look at again.
+        failed = context.instance.get_run_record_by_id(run.run_id)
+        since = dg.RunsFilter(
+            job_name=run.job_name,
+            statuses=[dg.DagsterRunStatus.SUCCESS],
+            updated_after=failed.update_timestamp if failed else None,
+        )
+        for later in context.instance.get_runs(since, limit=_RUNS_A_TICK):
+            _end_by_success(later, desk, installation)
+    try:
+        close_failed_runs(ModelRegistry(installation.home), context.instance)
+    except (RegistryError, StorageError) as problem:
+        context.log.error("MLflow's runs of run %s stay open until the next training begins: %s", run.run_id, problem)
 
 
 @dg.sensor(
     name="alert_on_failed_check",
-    description="Raises an alert for each failed asset check: critical for an error, warning for a warning.",
-    minimum_interval_seconds=_INTERVAL_SECONDS,
-    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Raises an alert for each failed asset check: critical for an error, warning for a warning. Ends those "
+    "on checks that pass again, and on runs that succeed.",
+    **_SHARED,
 )
 def alert_on_failed_check(
     context: dg.SensorEvaluationContext, installation: dg.ResourceParam[Installation]
@@ -59,34 +77,76 @@ def alert_on_failed_check(
         order_by="update_timestamp",
         ascending=True,
     )
-    looked_at = raised = 0
-    for run in runs:
-        run_id = run.dagster_run.run_id
-        for entry in context.instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
-            if entry.dagster_event is None:
-                continue
-            looked_at += 1
-            evaluation = entry.dagster_event.asset_check_evaluation_data
-            if not evaluation.passed:
-                raised += _raise(_of(evaluation, run_id), "alert_on_failed_check", installation, context.log)
+    looked_at = 0
+    with at_the_desk(installation, "alert_on_failed_check", context.log) as desk:
+        for record in runs:
+            run = record.dagster_run
+            for entry in context.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+                if entry.dagster_event is None:
+                    continue
+                looked_at += 1
+                result = _result(entry.dagster_event.asset_check_evaluation_data, run.run_id)
+                desk.end(ended_by_check(result, desk.open), f"{result.check} passed: {result.sentence}", run.run_id)
+                if not result.passed:
+                    desk.raise_(alert_on_check(result))
+            if run.status == dg.DagsterRunStatus.SUCCESS:
+                _end_by_success(run, desk, installation)
     if runs:
         context.update_cursor(json.dumps({"runs_updated_until": runs[-1].update_timestamp.isoformat()}))
-    return dg.SkipReason(f"{looked_at} check results of {len(runs)} runs looked at, {raised} alerts raised")
+    return _told(f"{looked_at} check results of {len(runs)} runs looked at", desk)
 
 
 @dg.sensor(
     name="alert_on_model_taken_back",
-    description="Raises a critical alert when a damaged model fell back to the one before it, a warning for a rollback.",
-    minimum_interval_seconds=_INTERVAL_SECONDS,
-    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Raises a critical alert when a damaged model fell back to the one before it, a warning for a rollback, "
+    "and tells of every version that goes live.",
+    **_SHARED,
 )
 def alert_on_model_taken_back(
     context: dg.SensorEvaluationContext, installation: dg.ResourceParam[Installation]
 ) -> dg.SkipReason:
-    """One alert a step."""
+    """One alert a step. The cursor counts the steps that were seen."""
+    steps = Deployments(installation.lakehouse).steps()
     alerts = alerts_on_models(installation.events)
-    raised = sum(_raise(alert, "alert_on_model_taken_back", installation, context.log) for alert in alerts)
-    return dg.SkipReason(f"{len(alerts)} models were taken back so far, {raised} alerts raised")
+    news = news_of_deployments(steps, _steps_seen(context.cursor), installation.home.data)
+    with at_the_desk(installation, "alert_on_model_taken_back", context.log) as desk:
+        for alert in [*alerts, *news]:
+            desk.raise_(alert)
+        for alert_id, why in replaced_since(steps).items():
+            desk.end([(open_, ()) for open_ in desk.open if open_.alert_id == alert_id], why, "replaced")
+    context.update_cursor(json.dumps({"steps": len(steps)}))
+    return _told(f"{len(alerts)} models were taken back so far, {len(news)} went live since the last look", desk)
+
+
+@dg.sensor(
+    name="alert_on_measurement",
+    description="Raises an alert when what monitoring measured in the newest period exceeds a threshold, and ends it "
+    "when a later period is below.",
+    **_SHARED,
+)
+def alert_on_measurement(
+    context: dg.SensorEvaluationContext, installation: dg.ResourceParam[Installation]
+) -> dg.SkipReason:
+    """One alert for each metric, period and level."""
+    measured = list(measure(installation))
+    with at_the_desk(installation, "alert_on_measurement", context.log) as desk:
+        for found in measured:
+            if found.alert is not None:
+                desk.raise_(found.alert)
+            else:
+                mine = f"alert-{found.rule.metric}-"
+                over = [(alert, alert.periods) for alert in desk.open if alert.alert_id.startswith(mine)]
+                desk.end(over, found.told, found.period)
+    return _told("; ".join(found.told for found in measured) or "nothing was measured yet", desk)
+
+
+def _end_by_success(run: dg.DagsterRun, desk: AlertDesk, installation: Installation) -> None:
+    ended = ended_by_run(_work(run), _periods(run, installation), desk.open)
+    desk.end(ended, f"run {run.run_id} of {_work(run)} succeeded", run.run_id)
+
+
+def _told(what: str, desk: AlertDesk) -> dg.SkipReason:
+    return dg.SkipReason(f"{what}, {desk.raised} alerts raised" + (f", {desk.ended} ended" if desk.ended else ""))
 
 
 def _looked_until(cursor: str | None) -> datetime | None:
@@ -97,20 +157,45 @@ def _looked_until(cursor: str | None) -> datetime | None:
         return None
 
 
-def _of(evaluation: dg.AssetCheckEvaluation, run_id: str) -> Alert:
-    check = f"{evaluation.asset_key.to_user_string()}:{evaluation.check_name}"
-    return Alert(
-        alert_id=f"alert-check-{run_id}-{check}",
-        level="critical" if evaluation.severity == dg.AssetCheckSeverity.ERROR else "warning",
-        subject=check,
-        message=f"{check} failed: {evaluation.description}",
-    )
+def _steps_seen(cursor: str | None) -> int | None:
+    try:
+        return int(json.loads(cursor)["steps"]) if cursor else None
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
-def _raise(alert: Alert, actor: str, installation: Installation, log: logging.Logger) -> bool:
-    is_new = raise_alert(
-        alert, installation.clock.now(), actor, installation.events, installation.home.data / "logs" / "alerts.jsonl"
+def _work(run: dg.DagsterRun) -> str:
+    """What a run was to do: its job, or the assets that somebody picked in the UI."""
+    if run.job_name == _UNNAMED_JOB and run.asset_selection:
+        return ", ".join(sorted(key.to_user_string() for key in run.asset_selection))
+    return run.job_name
+
+
+def _told_periods(run: dg.DagsterRun) -> str:
+    if _RANGE_START in run.tags:
+        return f"{run.tags[_RANGE_START]} to {run.tags.get(_RANGE_END)}"
+    return run.tags.get("dagster/partition", "no period")
+
+
+def _periods(run: dg.DagsterRun, installation: Installation) -> tuple[str, ...]:
+    if _RANGE_START in run.tags:
+        calendar = installation.settings.calendar
+        first, last = (calendar.period(run.tags[tag]) for tag in (_RANGE_START, _RANGE_END))
+        return tuple(period.key for period in calendar.through(last, first))
+    return (run.tags["dagster/partition"],) if "dagster/partition" in run.tags else ()
+
+
+def _result(evaluation: dg.AssetCheckEvaluation, run_id: str) -> CheckResult:
+    told: dict[str, Any] = {name: value.value for name, value in evaluation.metadata.items()}
+    periods = tuple(told.get("periods", ()))
+    failed = () if evaluation.passed else tuple(told.get("failed_periods", periods))
+    return CheckResult(
+        run_id=run_id,
+        check=f"{evaluation.asset_key.to_user_string()}:{evaluation.check_name}",
+        passed=evaluation.passed,
+        is_error=evaluation.severity == dg.AssetCheckSeverity.ERROR,
+        sentence=evaluation.description or "",
+        periods=periods,
+        failed_periods=failed,
+        figures={name: value for name, value in told.items() if isinstance(value, int | float)},
     )
-    if is_new:
-        log.warning("[%s] %s", alert.level, alert.message)
-    return is_new

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ import mlflow
 import pytest
 
 import lead_scoring_assets.definitions  # noqa: F401  # first, because it quiets dagster's warnings about beta parts
+from lead_scoring_assets.alerts.episodes import episodes_of
 from lead_scoring_assets.alerts.sensors import alert_on_failed_check, alert_on_failed_run
 from lead_scoring_assets.clock import ReplayClock
 from lead_scoring_assets.events.log import Event
@@ -150,7 +152,7 @@ def test_later_runs_are_looked_at_after_the_cursor(site: Site) -> None:
 def test_a_failure_followed_by_a_pass_is_not_missed(site: Site) -> None:
     site.materialize(error())
     site.materialize(error(passed=True))
-    assert site.tick()[0] == "2 check results of 2 runs looked at, 1 alerts raised"
+    assert site.tick()[0] == "2 check results of 2 runs looked at, 1 alerts raised, 1 ended"
     assert site.levels() == {"raw_leads:contract_holds": "critical"}
 
 
@@ -194,6 +196,44 @@ def test_many_runs_are_looked_at_in_several_ticks(
     assert found == {f"alert-check-{run_id}-raw_leads:few_rejected" for run_id in run_ids}
 
 
+def over(site: Site) -> list[str]:
+    """The checks and jobs whose episodes are over."""
+    found = episodes_of(Installation(site.home).events.events())
+    return [episode.subject for episode in found if not episode.is_open]
+
+
+def with_periods(failed: list[str], periods: list[str], severity: dg.AssetCheckSeverity) -> dg.AssetChecksDefinition:
+    """A check as the house builds them, with the periods that it judged."""
+
+    @dg.asset_check(asset=raw_leads, name="judged")
+    def found() -> dg.AssetCheckResult:
+        metadata = {"periods": periods, "failed_periods": failed}
+        return dg.AssetCheckResult(passed=not failed, severity=severity, description="as told", metadata=metadata)
+
+    return found
+
+
+@pytest.mark.parametrize(
+    ("severity", "passes", "is_over"),
+    [
+        (dg.AssetCheckSeverity.ERROR, [["2008-07"], ["2008-06"]], True),
+        (dg.AssetCheckSeverity.WARN, [["2008-06"]], False),
+    ],
+)
+def test_a_check_that_passes_again_ends_its_alert(
+    home: Home, sharded: dg.DagsterInstance, severity: dg.AssetCheckSeverity, passes: list[list[str]], is_over: bool
+) -> None:
+    sharded.wipe()
+    site = Site(home, sharded)
+    site.materialize(with_periods(["2008-06", "2008-07"], ["2008-06", "2008-07", "2008-08"], severity))
+    cursor = site.tick()[1]
+    assert site.alerts()[0].evidence["periods"] == ["2008-06", "2008-07"]
+    for periods in passes:
+        site.materialize(with_periods([], periods, severity))
+    site.tick(cursor)
+    assert over(site) == (["raw_leads:judged"] if is_over else [])
+
+
 # Failed runs.
 
 
@@ -224,6 +264,11 @@ def registry(mlflow_store: Path, monkeypatch: pytest.MonkeyPatch) -> ModelRegist
 @dg.op
 def break_down() -> None:
     raise ValueError("disk is full")
+
+
+@dg.op
+def nothing() -> None:
+    """Works."""
 
 
 @dg.job
@@ -271,9 +316,69 @@ def test_a_failed_run_is_one_critical_alert(
     run_id = result.run_id
     (alert,) = Installation(home).events.events(kind="alert")
     assert alert.event_id == f"alert-run-{run_id}"
-    assert (alert.subject, alert.actor, alert.evidence) == ("retraining", "alert_on_failed_run", {"level": "critical"})
+    assert (alert.subject, alert.actor, alert.evidence["level"]) == ("retraining", "alert_on_failed_run", "critical")
     assert alert.reason.startswith(f"run {run_id} of retraining {told} failed: ")
     assert "break_down" in alert.reason
+
+
+def test_with_mlflow_gone_the_alert_stands_and_it_is_said(home: Home, capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    settings = home.root / SETTINGS_FILE
+    settings.write_text(settings.read_text().replace("tracking_uri: null ", f"tracking_uri: {address} "))
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = fail(instance, {})
+        watch(Home(home.root), instance, result)
+    (alert,) = Installation(home).events.events(kind="alert")
+    assert result.run_id in alert.reason
+    told = capfd.readouterr().err
+    assert f"MLflow's runs of run {result.run_id} stay open until the next training begins: the model registry" in told
+    assert "Connection refused" in told
+
+
+@dg.job(name="retraining")
+def retraining_that_works() -> None:
+    nothing()
+
+
+@pytest.mark.parametrize("is_seen_first", ["the failure", "the success"])
+@pytest.mark.parametrize(("period", "is_over"), [("2008-08", True), ("2008-07", False)])
+def test_a_run_that_succeeds_ends_the_alert_on_the_one_that_failed(
+    registry: ModelRegistry, mlflow_store: Path, is_seen_first: str, period: str, is_over: bool
+) -> None:
+    """Whichever sensor comes round first."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        site = Site(Home(mlflow_store), instance)
+        failed = fail(instance, {"dagster/partition": "2008-08"})
+        if is_seen_first == "the failure":
+            watch(site.home, instance, failed)
+        retraining_that_works.execute_in_process(instance=instance, tags={"dagster/partition": period})
+        site.tick()
+        if is_seen_first == "the success":
+            watch(site.home, instance, failed)
+        assert over(site) == (["retraining"] if is_over else [])
+
+
+def test_assets_that_somebody_picked_are_named_and_a_range_is_all_its_periods(
+    registry: ModelRegistry, mlflow_store: Path
+) -> None:
+    tags = {"dagster/asset_partition_range_start": "2008-06", "dagster/asset_partition_range_end": "2008-08"}
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = fail(instance, tags)
+        picked = result.dagster_run._replace(
+            job_name="__ASSET_JOB", asset_selection=frozenset({dg.AssetKey("raw_leads")})
+        )
+        with dg.build_run_status_sensor_context(
+            sensor_name="alert_on_failed_run",
+            dagster_instance=instance,
+            dagster_run=picked,
+            dagster_event=result.get_run_failure_event(),
+            resources={"installation": InstallationResource(root=str(mlflow_store))},
+        ).for_run_failure() as context:
+            alert_on_failed_run(context)
+    (alert,) = Installation(Home(mlflow_store)).events.events(kind="alert")
+    assert (alert.subject, alert.evidence["periods"]) == ("raw_leads", ["2008-06", "2008-07", "2008-08"])
 
 
 def test_mlflow_runs_of_a_failed_run_are_failed(registry: ModelRegistry, mlflow_store: Path) -> None:

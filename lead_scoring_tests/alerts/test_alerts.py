@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lead_scoring_assets.alerts.alerts import KIND, Alert, raise_alert
+from lead_scoring_assets.alerts.alerts import Alert, raise_alert
+from lead_scoring_assets.alerts.kinds import KIND
 from lead_scoring_assets.events.log import Event, EventLog
 from lead_scoring_assets.lakehouse.tables import Lakehouse
 
@@ -27,15 +29,15 @@ def log_file(tmp_path: Path) -> Path:
     return tmp_path / "logs" / "alerts.jsonl"
 
 
-def lines(log_file: Path) -> list[dict[str, str]]:
+def lines(log_file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log_file.read_text(encoding="utf-8").splitlines()]
 
 
 def test_an_alert_is_stored_and_written_as_one_line(events: EventLog, log_file: Path) -> None:
-    assert raise_alert(ALERT, NOW, "a sensor", events, log_file) is True
-    assert events.events() == [
-        Event("alert-run-1", KIND, "retraining", NOW, "a sensor", ALERT.message, {"level": "critical"})
-    ]
+    event = raise_alert(ALERT, NOW, "a sensor", events, log_file)
+    told = {"level": "critical", "topic": "problem", "episode_id": "alert-run-1", "periods": [], "figures": {}}
+    assert event == Event("alert-run-1", KIND, "retraining", NOW, "a sensor", ALERT.message, told)
+    assert events.events() == [event]
     assert log_file.read_text(encoding="utf-8").count("\n") == 1
     assert lines(log_file) == [
         {
@@ -45,14 +47,25 @@ def test_an_alert_is_stored_and_written_as_one_line(events: EventLog, log_file: 
             "level": "critical",
             "subject": "retraining",
             "message": ALERT.message,
+            "periods": [],
+            "topic": "problem",
+            "evidence": {},
+            "episode_id": "alert-run-1",
         }
     ]
+
+
+def test_half_a_sign_is_stored_as_a_question_mark(events: EventLog, log_file: Path) -> None:
+    raise_alert(replace(ALERT, subject="a\ud83d", message="\ud83d failed"), NOW, "a sensor", events, log_file)
+    [event] = events.events()
+    assert (event.subject, event.reason) == ("a?", "? failed")
+    assert len(lines(log_file)) == 1
 
 
 def test_the_same_cause_alerts_once(events: EventLog, log_file: Path) -> None:
     raise_alert(ALERT, NOW, "a sensor", events, log_file)
     again = replace(ALERT, level="warning", message="told otherwise")
-    assert raise_alert(again, NOW + timedelta(days=1), "another", events, log_file) is False
+    assert raise_alert(again, NOW + timedelta(days=1), "another", events, log_file) is None
     assert len(events.events()) == len(lines(log_file)) == 1
     assert lines(log_file)[0]["level"] == "critical"
 
@@ -81,13 +94,13 @@ def test_an_alert_is_on_record_when_the_channel_cannot_be_written(
 ) -> None:
     break_channel(log_file)
     with caplog.at_level(logging.ERROR):
-        assert raise_alert(ALERT, NOW, "a sensor", events, log_file) is True
+        assert raise_alert(ALERT, NOW, "a sensor", events, log_file) is not None
     assert [event.event_id for event in events.events()] == ["alert-run-1"]
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert str(log_file) in record.getMessage()
     assert '"alert_id": "alert-run-1"' in record.getMessage()
-    assert raise_alert(ALERT, NOW, "a sensor", events, log_file) is False
+    assert raise_alert(ALERT, NOW, "a sensor", events, log_file) is None
 
 
 def test_what_cannot_be_stored_is_not_written_either(log_file: Path, tmp_path: Path) -> None:
