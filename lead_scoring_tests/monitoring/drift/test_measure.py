@@ -233,10 +233,13 @@ def test_a_frame_has_not_drifted_from_itself(seed: int) -> None:
 
 @settings(max_examples=15)
 @given(seeds)
-def test_an_increasing_transform_of_both_windows_changes_no_number(seed: int) -> None:
+def test_an_increasing_transform_of_both_windows_changes_no_number_but_the_distance_travelled(seed: int) -> None:
     rng = np.random.default_rng(seed)
     before, now = rng.integers(-30, 30, 400).astype(float), rng.integers(-28, 33, 300).astype(float)
-    assert measure_one(before, now) == measure_one(before**3 + 1, now**3 + 1)
+    plain, cubed = measure_one(before, now), measure_one(before**3 + 1, now**3 + 1)
+    assert plain.wasserstein_sd != cubed.wasserstein_sd
+    assert plain == replace(cubed, wasserstein_sd=plain.wasserstein_sd)
+    assert measure_one(before * 8 + 1, now * 8 + 1).wasserstein_sd == pytest.approx(plain.wasserstein_sd, rel=1e-9)
 
 
 # Planted faults.
