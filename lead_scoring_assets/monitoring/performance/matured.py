@@ -1,13 +1,14 @@
 """How the scores that people worked with turned out, on cohorts whose labels are complete."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 
-from lead_scoring_assets.evaluation.metrics import evaluate
+from lead_scoring_assets.evaluation.metrics import Metric, evaluate
 from lead_scoring_assets.labels.maturity import first_rows, labels_known_at
 from lead_scoring_assets.lakehouse.query import query
 from lead_scoring_assets.settings import Performance
@@ -81,8 +82,14 @@ def judge_cohort(cohort: Cohort, settings: Performance) -> tuple[PerformanceStat
     return "ok", told
 
 
-def measure(cohort: Cohort, settings: Performance, period: str, as_of: object) -> list[dict[str, object]]:
-    """Rows of `model_performance` for one cohort: the metrics of evaluation, each with interval, n and as-of."""
+def measure(
+    cohort: Cohort, settings: Performance, period: str, as_of: object, more: Sequence[Metric] = ()
+) -> list[dict[str, object]]:
+    """Rows of `model_performance` for one cohort: the metrics of evaluation, each with interval, n and as-of.
+
+    `more` are figures of the same cohort that take longer; one that is there already is not told twice.
+    """
+    metrics = {metric.name: metric for metric in [*more, *evaluate(cohort.labels, cohort.scores)]}
     status, reason = judge_cohort(cohort, settings)
     return [
         {
@@ -99,5 +106,5 @@ def measure(cohort: Cohort, settings: Performance, period: str, as_of: object) -
             "status": status,
             "reason": reason,
         }
-        for metric in evaluate(cohort.labels, cohort.scores)
+        for metric in metrics.values()
     ]
