@@ -5,4 +5,5 @@ from lead_scoring_assets.monitoring.reports import quality
 
 CHECKS = [
     contract_check("drift_report", quality.report_written),
+    contract_check("manager_report", quality.manager_report_written),
 ]

@@ -1,5 +1,5 @@
-"""The drift report people open: one HTML page, our numbers first, then Evidently's picture of both samples.
-Evidently draws and does not judge; distances and verdicts live in `drift.py`."""
+"""The drift report with Evidently: one HTML page, our numbers first, then Evidently's picture of both samples and its presets.
+Evidently draws and does not judge. Only called in a process of its own (`evidently_process.py`): the import alone is dear."""
 
 import html
 import logging
@@ -14,21 +14,23 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from lead_scoring_assets.files import write_atomically
 from lead_scoring_assets.monitoring.drift.measure import FeatureDrift, summarise_drift
 from lead_scoring_assets.monitoring.drift.reference import single_column
+from lead_scoring_assets.monitoring.reports.evidently_presets import EVIDENTLY_FAILURES, draw_presets
+from lead_scoring_assets.monitoring.reports.samples import (
+    DRAWN_CATEGORIES,
+    SAMPLE_ROWS,
+    evenly_spaced,
+    finite_numbers,
+    frequent_texts,
+)
 
-SAMPLE_ROWS = 5_000
-DRAWN_CATEGORIES = 50
 COLOURS = {"drift": "#c62828", "warning": "#ef9f00", "ok": "#78909c"}
 ORDER = ("drift", "warning", "not_computable", "insufficient_data", "ok")
 HEADER = ["Feature", "Status", "PSI", "PSI debiased", "JS distance", "KS", "Cramér's V", "Adjusted p", "Nulls, ± pp"]
-
-EVIDENTLY_FAILURES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What Evidently raises on values it did not expect, pydantic's ValidationError (a ValueError) included."""
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +46,8 @@ def render_drift_report(
     *,
     psi_warning: float = 0.10,
     psi_drift: float = 0.25,
+    labelled: pd.DataFrame | None = None,
+    rows: tuple[int, int] | None = None,
 ) -> Path:
     """Write one self-contained HTML page (about 4 MB) to `target`, atomically, and return `target`.
 
@@ -55,6 +59,8 @@ def render_drift_report(
     reference, current : the two windows; Evidently gets at most 5,000 evenly spaced rows of each.
     numeric, categorical : columns for Evidently to draw: float64 with NaN, and str with None.
     psi_warning, psi_drift : the limits `measure_drift` was called with, drawn as lines.
+    labelled : `score` and `label` (0 or 1) of matured leads, for Evidently's ClassificationPreset; none: without it.
+    rows : how many rows the two windows had before they were cut to samples; none: as many as there are here.
     """
     # Evidently's documented switch. Rendering sends nothing in 0.7, and with it a later release will not start to.
     os.environ.setdefault("DO_NOT_TRACK", "1")
@@ -63,10 +69,14 @@ def render_drift_report(
         # While it draws: 0/0 in the share of missing values, and what pandas is about to change.
         for category in (DeprecationWarning, SyntaxWarning, RuntimeWarning, FutureWarning):
             warnings.simplefilter("ignore", category)
-        drawn, left_out = _draw_samples(_evenly_spaced(reference), _evenly_spaced(current), numeric, categorical)
-        about = _about_the_samples(len(reference), len(current), left_out)
+        samples = evenly_spaced(reference), evenly_spaced(current)
+        drawn, left_out = _draw_samples(*samples, numeric, categorical)
+        shown, notes = draw_presets(
+            *samples, numeric, categorical, None if labelled is None else evenly_spaced(labelled)
+        )
+        about = _about_the_samples(*(rows or (len(reference), len(current))), left_out, notes)
         verdicts = _draw_verdicts(title=title, drifts=drifts, limits=(psi_warning, psi_drift), about=about)
-        page = _page(title, [*verdicts, *drawn])
+        page = _page(title, [*verdicts, *drawn, *shown])
     write_atomically(target, page.encode())
     return target
 
@@ -108,7 +118,7 @@ def _our_widgets(title: str, drifts: Sequence[FeatureDrift], limits: tuple[float
     from evidently.legacy.renderers.html_widgets import CounterData, counter, plotly_figure, table_data, text_widget
 
     summary = summarise_drift(drifts)
-    drifts = sorted(drifts, key=lambda drift: (ORDER.index(drift.status), -(drift.psi_debiased or 0.0)))
+    drifts = worst_first(drifts)
     counters = {
         "severity": summary.severity if summary.n_assessed else "unknown",
         "features drifted": f"{summary.n_drifted} of {summary.n_assessed}",
@@ -121,7 +131,7 @@ def _our_widgets(title: str, drifts: Sequence[FeatureDrift], limits: tuple[float
         text_widget(text=f"# {_literal(title)}\n\n**{_literal(summary.sentence)}**"),
         counter(counters=[CounterData(label, value) for label, value in counters.items()]),
         *([chart] if summary.n_assessed else []),
-        table_data(title="Numbers per feature", column_names=HEADER, data=[_table_row(drift) for drift in drifts]),
+        table_data(title="Numbers per feature", column_names=HEADER, data=[table_row(drift) for drift in drifts]),
         text_widget(text=f"## Why\n\n{reasons}"),
         text_widget(text=about),
     ]
@@ -149,7 +159,13 @@ def _psi_chart(drifts: Sequence[FeatureDrift], limits: tuple[float, float]) -> A
     return figure.update_yaxes(autorange="reversed", automargin=True)
 
 
-def _table_row(drift: FeatureDrift) -> list[str]:
+def worst_first(drifts: Sequence[FeatureDrift]) -> list[FeatureDrift]:
+    """In the order in which people should look at them."""
+    return sorted(drifts, key=lambda drift: (ORDER.index(drift.status), -(drift.psi_debiased or 0.0)))
+
+
+def table_row(drift: FeatureDrift) -> list[str]:
+    """The cells under `HEADER`, as text."""
     status = drift.status if drift.status == "ok" else drift.status.replace("_", " ").upper()
     distances = (drift.psi, drift.psi_debiased, drift.js_distance, drift.ks_statistic, drift.cramers_v)
     # The alarm needs both p-values to be small; the reason names the larger one, too.
@@ -170,7 +186,7 @@ def _draw_samples(
     for name in [*numeric, *categorical]:
         is_numeric = name in numeric
         columns = [single_column(frame, name) for frame in (current, reference)]
-        now, before = map(_finite_numbers, columns) if is_numeric else _frequent_texts(columns)
+        now, before = map(finite_numbers, columns) if is_numeric else frequent_texts(columns)
         empty = [window for window, values in (("reference", before), ("current", now)) if values.isna().all()]
         if empty:
             left_out.append(f"{name} (no value in the {' and '.join(empty)} sample)")
@@ -185,21 +201,7 @@ def _draw_samples(
     return drawn, left_out
 
 
-def _finite_numbers(values: "pd.Series[Any]") -> "pd.Series[Any]":
-    numbers = values.astype(np.float64)
-    return numbers.where(np.isfinite(numbers))
-
-
-def _frequent_texts(columns: Sequence["pd.Series[Any]"]) -> list["pd.Series[Any]"]:
-    """The texts both samples hold most often, the rest pooled: thousands of bars take minutes and show nothing."""
-    kept = pd.concat(columns).value_counts().index[:DRAWN_CATEGORIES]
-    # Plotly reads tags in labels: `<a href=...>` would be a link.
-    names = {text: str(text).replace("<", "&lt;") for text in kept}
-    texts = [[None if pd.isna(text) else names.get(text, "(other)") for text in column] for column in columns]
-    return [pd.Series(column, dtype=object) for column in texts]
-
-
-def _about_the_samples(n_reference: int, n_current: int, left_out: list[str]) -> str:
+def _about_the_samples(n_reference: int, n_current: int, left_out: list[str], notes: list[str]) -> str:
     rows = [
         f"{min(n, SAMPLE_ROWS):,} of {n:,} {of} rows" for n, of in ((n_reference, "reference"), (n_current, "current"))
     ]
@@ -209,7 +211,8 @@ def _about_the_samples(n_reference: int, n_current: int, left_out: list[str]) ->
         "The verdicts above are ours and rest on all rows; none is Evidently's. "
         f"The button “perc” compares shares; categories beyond the {DRAWN_CATEGORIES} most frequent are “(other)”."
     )
-    return about + (f"\n\nLeft out: {_literal('; '.join(left_out))}." if left_out else "")
+    told = [f"Left out: {_literal('; '.join(left_out))}."] if left_out else []
+    return "\n\n".join([about, *map(_literal, notes), *told])
 
 
 def _page(title: str, widgets: list[Any]) -> str:
@@ -226,10 +229,6 @@ def _page(title: str, widgets: list[Any]) -> str:
     data = dashboard_info_to_json(dashboard).replace("<", r"\u003c")
     script = f"<script>var drift = {data}; var additional_graphs_drift = {{}};</script>"
     return f"{before}<title>{html.escape(title)}</title>{script}{after}"
-
-
-def _evenly_spaced(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.iloc[np.linspace(0, len(frame) - 1, min(len(frame), SAMPLE_ROWS)).astype(np.int64)]
 
 
 def _literal(text: str) -> str:

@@ -15,7 +15,8 @@ import pytest
 
 from lead_scoring_assets.monitoring.drift.measure import FeatureDrift, measure_drift, summarise_drift
 from lead_scoring_assets.monitoring.drift.reference import build_reference
-from lead_scoring_assets.monitoring.reports.drift_report import DRAWN_CATEGORIES, render_drift_report
+from lead_scoring_assets.monitoring.reports.drift_report import render_drift_report
+from lead_scoring_assets.monitoring.reports.samples import DRAWN_CATEGORIES
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -74,7 +75,10 @@ def test_our_numbers_come_before_evidentlys_picture(tmp_path: Path) -> None:
     page, widgets = render(tmp_path, reference, current, title="Week 12")
 
     kinds = [widget["type"] for widget in widgets]
-    assert kinds == ["text", "counter", "big_graph", "table", "text", "text", "rich_data", "rich_data", "rich_data"]
+    ours, drawn = kinds[:9], kinds[9:]
+    assert ours == ["text", "counter", "big_graph", "table", "text", "text", "rich_data", "rich_data", "rich_data"]
+    assert drawn, "Evidently's DataDriftPreset comes last"
+    assert "Evidently's DataDriftPreset" in texts(widgets)
     assert "# Week 12" in texts(widgets[:1])
     assert summarise_drift(drifts).sentence in texts(widgets[:1])
     assert all(drift.reason in texts(widgets) for drift in drifts)
@@ -265,6 +269,17 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monk
         render(tmp_path, reference, reference)
     assert [path.name for path in tmp_path.iterdir()] == ["drift.html"]
     assert (tmp_path / "drift.html").read_text() == "the old report"
+
+
+def test_labelled_leads_bring_the_classification_preset_and_one_outcome_alone_does_not(tmp_path: Path) -> None:
+    reference = leads(500)
+    labelled = pd.DataFrame({"score": np.linspace(0.01, 0.99, 400), "label": np.arange(400) % 3 == 0})
+
+    _, widgets = render(tmp_path, reference, reference, labelled=labelled)
+    assert "ClassificationPreset: how 400 matured leads turned out" in texts(widgets)
+
+    _, widgets = render(tmp_path, reference, reference, labelled=labelled.assign(label=1))
+    assert "ClassificationPreset" not in texts(widgets)
 
 
 FRESH_PROCESS = """
