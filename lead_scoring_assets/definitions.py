@@ -11,6 +11,7 @@ warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 from lead_scoring_assets import jobs  # noqa: E402
 from lead_scoring_assets.alerts import sensors as alert_sensors  # noqa: E402
+from lead_scoring_assets.alerts.delivery import sensors as delivery_sensors  # noqa: E402
 from lead_scoring_assets.assessment import assets as assessment_assets  # noqa: E402
 from lead_scoring_assets.assessment import checks as assessment_checks  # noqa: E402
 from lead_scoring_assets.features import assets as feature_assets  # noqa: E402
@@ -24,19 +25,25 @@ from lead_scoring_assets.leads import sensors as lead_sensors  # noqa: E402
 from lead_scoring_assets.models import assets as model_assets  # noqa: E402
 from lead_scoring_assets.models import checks as model_checks  # noqa: E402
 from lead_scoring_assets.models.resources import mlflow_tracking  # noqa: E402
+from lead_scoring_assets.monitoring.business import assets as business_assets  # noqa: E402
+from lead_scoring_assets.monitoring.business import checks as business_checks  # noqa: E402
 from lead_scoring_assets.monitoring.drift import assets as drift_assets  # noqa: E402
 from lead_scoring_assets.monitoring.drift import checks as drift_checks  # noqa: E402
+from lead_scoring_assets.monitoring.drift.watching import assets as watching_assets  # noqa: E402
+from lead_scoring_assets.monitoring.drift.watching import checks as watching_checks  # noqa: E402
 from lead_scoring_assets.monitoring.performance import assets as performance_assets  # noqa: E402
 from lead_scoring_assets.monitoring.performance import checks as performance_checks  # noqa: E402
 from lead_scoring_assets.monitoring.reports import assets as report_assets  # noqa: E402
 from lead_scoring_assets.monitoring.reports import checks as report_checks  # noqa: E402
 from lead_scoring_assets.predictions import assets as prediction_assets  # noqa: E402
 from lead_scoring_assets.predictions import checks as prediction_checks  # noqa: E402
+from lead_scoring_assets.predictions import schedules as prediction_schedules  # noqa: E402
 from lead_scoring_assets.promotion import assets as promotion_assets  # noqa: E402
 from lead_scoring_assets.promotion import checks as promotion_checks  # noqa: E402
 from lead_scoring_assets.promotion import jobs as promotion_jobs  # noqa: E402
 from lead_scoring_assets.resources import InstallationResource  # noqa: E402
-from lead_scoring_assets.retraining import schedules, sensors  # noqa: E402
+from lead_scoring_assets.retraining import jobs as retraining_jobs  # noqa: E402
+from lead_scoring_assets.retraining import sensors as retraining_sensors  # noqa: E402
 
 _ASSET_MODULES = [
     lead_assets,
@@ -47,7 +54,9 @@ _ASSET_MODULES = [
     promotion_assets,
     prediction_assets,
     drift_assets,
+    watching_assets,
     performance_assets,
+    business_assets,
     report_assets,
 ]
 _CHECK_MODULES = [
@@ -59,7 +68,9 @@ _CHECK_MODULES = [
     promotion_checks,
     prediction_checks,
     drift_checks,
+    watching_checks,
     performance_checks,
+    business_checks,
     report_checks,
 ]
 
@@ -78,15 +89,17 @@ def build_definitions(
     return dg.Definitions(
         assets=dg.load_assets_from_modules(_ASSET_MODULES),
         asset_checks=[check for module in _CHECK_MODULES for check in module.CHECKS],
-        jobs=[*jobs.JOBS, *promotion_jobs.JOBS],
+        jobs=[*jobs.JOBS, *promotion_jobs.JOBS, *retraining_jobs.JOBS],
         sensors=[
             lead_sensors.leads_landed,
-            *sensors.SENSORS,
+            retraining_sensors.retrain_on_cause,
             alert_sensors.alert_on_failed_run,
             alert_sensors.alert_on_failed_check,
             alert_sensors.alert_on_model_taken_back,
+            alert_sensors.alert_on_measurement,
+            delivery_sensors.deliver_alerts,
         ],
-        schedules=[schedules.retrain_on_calendar],
+        schedules=[prediction_schedules.score_nightly],
         resources={**resources, **(resource_overrides or {})},
         loggers=loggers,
         # Starting a process for each step costs more than the steps; heavy libraries are imported inside them.

@@ -29,6 +29,10 @@ class TrainingError(LeadScoringError):
     """There is not enough, or not the right, data to train a model; the champion stays."""
 
 
+class RetrainingError(LeadScoringError):
+    """A training was asked for by hand without a reason, or cannot be done: no closed period, too little data."""
+
+
 class ScoringError(LeadScoringError):
     """Leads cannot be scored: no model, or one that does not fit the features or gives what is no probability."""
 

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,9 +76,13 @@ class StretchRun:
 
 
 def run_history(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, job_name: str, periods: Sequence[Period]
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    job_name: str,
+    periods: Sequence[Period],
+    tags: Mapping[str, str] | None = None,
 ) -> Iterator[StretchRun]:
-    """Run a job over `periods` in stretches of up to 12. `definitions` need a progress logger.
+    """Run a job over `periods` in stretches of up to 12. `definitions` need a progress logger; `tags`: of the runs.
 
     One process, and one run for a stretch: Dagster's bookkeeping of a run (some 230 events, each a commit) costs more
     than the work of one small period. A stretch of assets that fails is played again period by period, so that the
@@ -87,12 +91,12 @@ def run_history(
     """
     has_assets = bool(definitions.resolve_job_def(job_name).asset_layer.selected_asset_keys)
     for stretch in _stretches(periods):
-        run = _run(definitions, instance, job_name, stretch)
+        run = _run(definitions, instance, job_name, stretch, tags or {})
         if run.succeeded or not has_assets or len(stretch) == 1:
             yield run
         else:
             for period in stretch:
-                run = _run(definitions, instance, job_name, [period])
+                run = _run(definitions, instance, job_name, [period], tags or {})
                 yield run
                 if not run.succeeded:
                     break
@@ -173,10 +177,14 @@ def _stretches(periods: Sequence[Period]) -> Iterator[list[Period]]:
 
 
 def _run(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, job_name: str, stretch: Sequence[Period]
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    job_name: str,
+    stretch: Sequence[Period],
+    more_tags: Mapping[str, str],
 ) -> StretchRun:
     job = definitions.resolve_job_def(job_name)
-    tags = {_PID_TAG: str(os.getpid()), REQUESTED_BY_TAG: person()}
+    tags = {_PID_TAG: str(os.getpid()), REQUESTED_BY_TAG: person(), **more_tags}
     options: dict[str, Any] = {}
     if len(stretch) == 1 and job.asset_layer.selected_asset_keys:
         options = {"partition_key": stretch[0].key}

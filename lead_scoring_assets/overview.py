@@ -2,10 +2,10 @@
 
 from lead_scoring_assets.alerts.alerts import KIND as ALERT
 from lead_scoring_assets.installation import Installation
-from lead_scoring_assets.retraining.decisions import Cause
-from lead_scoring_assets.retraining.situation import decide, look
+from lead_scoring_assets.retraining.episodes import preview
+from lead_scoring_assets.retraining.records import Records
+from lead_scoring_assets.retraining.situation import look
 
-_CAUSES: tuple[Cause, ...] = ("drift", "label_volume", "performance", "calendar")
 _ALERTS_SHOWN = 3
 
 
@@ -31,11 +31,11 @@ def overview(installation: Installation) -> list[tuple[str, str]]:
     if situation.decisions:
         last = situation.decisions[-1]
         told.append(("last decision", f"{last['period']}: {last['verdict']}: {last['reason']}"))
-    for cause in _CAUSES:
-        decision = decide(cause, installation, situation)
-        told.append(
-            (cause.replace("_", " "), f"{'cause to retrain' if decision.retrain else 'no cause'}: {decision.reason}")
-        )
+    decision = preview(installation, situation, Records(installation.events))
+    for finding in decision.findings:
+        is_cause = "cause to retrain" if finding.is_given else "no cause"
+        told.append((finding.cause.replace("_", " "), f"{is_cause}: {finding.reason}"))
+    told += [("held back", brake.reason) for brake in decision.brakes]
     alerts = installation.events.events(kind=ALERT)
     told.append(("alerts", f"{len(alerts)} so far" if alerts else "none"))
     told += [("", f"[{alert.evidence.get('level')}] {alert.reason}") for alert in alerts[-_ALERTS_SHOWN:]]

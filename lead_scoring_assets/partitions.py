@@ -40,6 +40,10 @@ LOOKBACK = (
 )
 # Leads whose label can still change: what is known later than this after they were known changes nothing.
 CORRECTABLE = looking_back(_WINDOW + timedelta(days=_SETTINGS.labels.corrections_days))
+# What arrived before, by which a period's arrivals are judged.
+HEALTH_HISTORY = dg.TimeWindowPartitionMapping(
+    start_offset=-_SETTINGS.watching.history_periods, end_offset=0, allow_nonexistent_upstream_partitions=True
+)
 # Training: the window of matured leads, older by the embargo, the newest cohort and the conversion window itself.
 _MONTHS = _SETTINGS.training.window_months or EXPANDING_MONTHS
 TRAINING_WINDOW = looking_back(timedelta(days=31 * (_MONTHS + 1)) + 2 * _WINDOW)

@@ -1,11 +1,12 @@
 """`lead_scoring.yaml` as typed, validated settings, and the folders of one installation (its home)."""
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -34,6 +35,7 @@ def _day(value: object) -> object:
 # Strict, because YAML's `yes` would otherwise count as 1.
 Count = Annotated[int, Field(gt=0, strict=True)]
 Seed = Annotated[int, Field(ge=0, strict=True)]
+Days = Annotated[int, Field(ge=0, le=3_660, strict=True)]
 Amount = Annotated[float, Field(gt=0, strict=True)]
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 Algorithm = Literal["xgboost", "lightgbm", "logistic"]
@@ -228,6 +230,18 @@ class Training(_Section):
         return self
 
 
+class FairnessAttribute(_Section):
+    """A lead column by whose groups fairness is told. `bands`: borders of the groups of a number; none: its quartiles."""
+
+    bands: tuple[float, ...] = ()
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if list(self.bands) != sorted(set(self.bands)):
+            raise ValueError(f"bands must rise, found {list(self.bands)}")
+        return self
+
+
 class Evaluation(_Section):
     """How models are judged: on which shares of the best leads, at which capacity, in which segments, how fairly."""
 
@@ -235,7 +249,10 @@ class Evaluation(_Section):
     top_shares: tuple[Annotated[float, Field(gt=0, lt=1, strict=True)], ...] = (0.05, 0.1, 0.2)
     capacity_share: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.2  # of the leads, how many are worked
     value_per_conversion: Amount = 1.0  # in `currency`, where outcomes hold no deal value
+    training_cost: Annotated[float, Field(ge=0, strict=True)] = 1.0  # in `currency`: machines, and who looks at it
     segments: tuple[str, ...] = ()  # columns of the registry
+    fairness: Mapping[str, FairnessAttribute] = {}  # besides columns with role sensitive; may be features as well
+    group_thresholds: bool = Field(False, strict=True)  # tell what a threshold for each group would change
     minimum_group_rows: Count = 100
     maximum_fairness_gap: Share = 0.10
     minimum_fairness_ratio: Share = 0.80
@@ -251,6 +268,7 @@ class Gate(_Section):
     improvement: Share = 0.02  # improve: at least so much more AUC, and its interval above zero
     refresh_margin: Share = 0.01  # refresh: the interval of the difference not further below zero than this
     approval: Literal["automatic", "manual"] = "automatic"
+    traceable: Literal["required", "recorded"] = "required"  # that a commit holds exactly the code that trained it
 
 
 class Scoring(_Section):
@@ -274,11 +292,44 @@ class Drift(_Section):
     psi_drift: Amount = 0.25
     false_discovery_rate: Share = Field(0.01, gt=0, lt=1)
     minimum_effect_psi: Amount = 0.02
+    window_periods: Count = 1  # so many periods are judged together, the newest last; for periods of few leads
+    segments: tuple[str, ...] = ()  # category features: drift is told within each of their groups as well
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.psi_warning > self.psi_drift:
             raise ValueError(f"psi_warning {self.psi_warning:g} must not be above psi_drift {self.psi_drift:g}")
+        return self
+
+
+DriftPolicy = Literal["recommended", "doc_000", "doc_001", "doc_003"]
+
+
+class Watching(_Section):
+    """Which policy of thresholds acts; and of scores, promises, outcomes and arrivals, from which change on it counts.
+
+    The levels are those of `drift`: `false_discovery_rate` is the chance of an alarm without cause, for each family.
+    """
+
+    policy: DriftPolicy = "recommended"
+    score_mean_shift: Share = Field(0.10, gt=0)  # of the mean score, as a share of what it was
+    score_ks_warning: Share = Field(0.10, gt=0)
+    score_ks_drift: Share = Field(0.20, gt=0)
+    constant_score_share: Share = Field(0.95, gt=0.5)  # that so many leads have one score is never chance
+    promise_gap: Share = Field(0.20, gt=0)  # conversions more or fewer than promised, as a share of the promise
+    slope_gap: Share = Field(0.25, gt=0, lt=1)  # of the log odds: 1 is as promised, below 1 too sure
+    log_odds_gap: Amount = 0.25  # standard deviation over groups of how far their log odds moved
+    rejected_share: Share = Field(0.01, gt=0)
+    share_rise_pp: Amount = 5.0  # of nulls, duplicates, late leads; percentage points over earlier periods
+    critical_share: Share = Field(0.10, gt=0)  # a rise counts as critical where the share is above this as well
+    history_periods: int = Field(12, ge=4, le=366, strict=True)  # earlier periods that are compared with
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.score_ks_warning > self.score_ks_drift:
+            raise ValueError(
+                f"score_ks_warning {self.score_ks_warning:g} must not be above score_ks_drift {self.score_ks_drift:g}"
+            )
         return self
 
 
@@ -288,15 +339,170 @@ class Performance(_Section):
     minimum_rows: Count = 100
     minimum_positives: Count = 20
     minimum_auc: Share = 0.75
+    minimum_recall: Share | None = None  # of the conversions, how many the capacity reaches; None: not judged
     maximum_relative_auc_drop: Share = Field(0.05, gt=0, lt=1)
+    maximum_conversion_drop: Share = Field(0.10, gt=0, lt=1)  # against the cohorts that matured in the reference
+    reference_days: Count = 180  # how far back matured leads say what is usual: conversions, delays, calibration
+
+
+class NamedDays(_Section):
+    """Days on which people behave otherwise, such as a holiday or a fair: first and last day, both included."""
+
+    name: str = Field(min_length=1)
+    first: Day
+    last: Day
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.last < self.first:
+            raise ValueError(f"last {self.last} must not be before first {self.first}")
+        return self
+
+
+class Business(_Section):
+    """What business figures are compared with, and how many leads one needs."""
+
+    minimum_leads: Count = 30  # of a bucket; below that a figure is told as insufficient data
+    baseline_conversion_rate: Share | None = Field(None, gt=0)  # None: that of the first `baseline_periods`
+    baseline_periods: Count = 3
+    conversion_goal: Amount = 0.15  # more conversions than the baseline, as a share of it
+    trend_periods: int = Field(12, ge=4, le=120, strict=True)
+    calendar: tuple[NamedDays, ...] = ()  # told beside the figures of the cohorts that they fall into
+
+
+class Reports(_Section):
+    """Which pages of the drift report hold Evidently's part, which costs many seconds of computing and 4 MB each."""
+
+    evidently: Literal["newest", "all", "never"] = "newest"  # newest: the period that closed last when it is made
+
+
+RetrainingCause = Literal["drift", "concept_drift", "prediction_drift", "performance", "label_volume", "calendar"]
 
 
 class Retraining(_Section):
-    """The causes for retraining that are not drift."""
+    """Which causes ask for a training, and what holds one back: cooldown, and back-off after rejected candidates."""
 
+    causes: tuple[RetrainingCause, ...] = get_args(RetrainingCause)
+    drift_windows: Count = 2  # so many periods in a row
+    drift_growth: Amount = 0.25  # since a candidate was rejected, as a share of what it was then
     new_labels: Count = 5_000
     calendar_months: Count = 1
+    calendar_early_days: Days = 90  # after the first champion went live; 0: calendar_months from the start
+    calendar_early_every_days: Count = 7
+    cooldown_days: Days = 7
+    backoff_days: Days = 14  # after one rejected candidate; twice as long after each further one in a row
+    backoff_days_at_most: Days = 56
+    urgent_causes: tuple[RetrainingCause, ...] = ()  # do not wait for the back-off
     sensor_interval_seconds: Count = 30
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(set(self.causes)) < len(self.causes):
+            raise ValueError(f"causes must be distinct, found {list(self.causes)}")
+        if strangers := [cause for cause in self.urgent_causes if cause not in self.causes]:
+            raise ValueError(f"urgent_causes names {strangers}, which causes does not hold")
+        if self.backoff_days_at_most < self.backoff_days:
+            raise ValueError(
+                f"backoff_days_at_most {self.backoff_days_at_most} must not be below backoff_days {self.backoff_days}"
+            )
+        return self
+
+
+ChannelKind = Literal["slack", "pagerduty", "webhook", "email", "apprise"]
+
+
+class Channel(_Section):
+    """A way to reach people. `secret` names the environment variable that holds its address or key; never the secret."""
+
+    kind: ChannelKind
+    secret: str
+    room: str = Field("#ml-alerts", pattern=r"^[#@][^\s#@]+$")  # slack: as people write it, with its # or @
+    server: str = Field("https://events.pagerduty.com", pattern=r"^https?://\S+[^/\s]$")  # pagerduty: or its EU one
+
+    @model_validator(mode="after")
+    def _secret_is_a_name(self) -> Self:
+        # Checked here and not in the field, because a field's error shows what was found: that might be the secret.
+        if not re.fullmatch(r"[A-Z][A-Z0-9_]*", self.secret):
+            raise ValueError("secret must be the name of an environment variable such as SLACK_WEBHOOK_URL")
+        return self
+
+
+class Threshold(_Section):
+    """From which value on a metric is an alert, and of which level; below `minimum_n` cases it is none."""
+
+    info: Amount | None = None
+    warning: Amount | None = None
+    critical: Amount | None = None
+    minimum_n: Count = 1
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        limits = [limit for limit in (self.info, self.warning, self.critical) if limit is not None]
+        if not limits or limits != sorted(set(limits)):
+            raise ValueError(f"info, warning and critical must rise and hold at least one limit, found {limits}")
+        return self
+
+
+AlertMetric = Literal["data_drift_psi", "prediction_drift_ks", "conversion_rate_drop", "error_rate", "latency_p95_ms"]
+_THRESHOLDS: Mapping[AlertMetric, Threshold] = {
+    "data_drift_psi": Threshold(info=0.10, warning=0.20, critical=0.50),
+    "prediction_drift_ks": Threshold(warning=0.10),
+    "conversion_rate_drop": Threshold(warning=0.10, critical=0.20, minimum_n=100),
+    "error_rate": Threshold(warning=0.01, critical=0.05, minimum_n=500),
+    "latency_p95_ms": Threshold(warning=200.0, critical=500.0, minimum_n=100),
+}
+
+
+class Routes(_Section):
+    """Which channels are told of an alert of each level, and of a model that goes live."""
+
+    info: tuple[str, ...] = ()
+    warning: tuple[str, ...] = ()
+    critical: tuple[str, ...] = ()
+    deployment: tuple[str, ...] = ()
+
+
+class Tier(_Section):
+    """Who else is told when nobody has acknowledged a critical alert after so long."""
+
+    after_minutes: Count
+    channels: tuple[str, ...] = Field(min_length=1)
+
+
+class Retries(_Section):
+    """When a channel that failed is tried again: doubling from the first wait to the longest, until a notice is too old."""
+
+    first_seconds: Count = 30
+    longest_seconds: Count = 3_600
+    expires_hours: Count = 24
+
+
+class Alerts(_Section):
+    """Who is told of what, and how often. Without channels nothing leaves the machine."""
+
+    dashboard_url: str | None = None  # None: the pages; where the link in every message leads
+    channels: Mapping[str, Channel] = {}
+    routes: Routes = Routes()
+    escalation: tuple[Tier, ...] = ()
+    cooldown_minutes: int = Field(30, ge=0, strict=True)
+    messages_an_hour: int = Field(20, ge=1, strict=True)  # of each channel; more are told in one message
+    timeout_seconds: Amount = 10.0
+    retries: Retries = Retries()
+    thresholds: Mapping[AlertMetric, Threshold] = _THRESHOLDS
+
+    @model_validator(mode="after")
+    def _known_channels(self) -> Self:
+        named = {name for route in self.routes.model_dump().values() for name in route}
+        named |= {name for tier in self.escalation for name in tier.channels}
+        if strangers := sorted(named - set(self.channels)):
+            raise ValueError(f"routes and escalation name {strangers}, which channels does not hold")
+        waits = [tier.after_minutes for tier in self.escalation]
+        if waits != sorted(set(waits)):
+            raise ValueError(f"escalation needs rising after_minutes, found {waits}")
+        return self
+
+    def threshold(self, metric: AlertMetric) -> Threshold:
+        return self.thresholds.get(metric, _THRESHOLDS[metric])
 
 
 class Pages(_Section):
@@ -336,8 +542,12 @@ class Settings(_Section):
     gate: Gate = Gate()
     scoring: Scoring = Scoring()
     drift: Drift = Drift()
+    watching: Watching = Watching()
     performance: Performance = Performance()
+    business: Business = Business()
+    reports: Reports = Reports()
     retraining: Retraining = Retraining()
+    alerts: Alerts = Alerts()
     mlflow: Mlflow = Mlflow()
     pages: Pages = Pages()
 
@@ -354,6 +564,16 @@ class Settings(_Section):
             raise ValueError("columns hold no feature: give at least one column `role: feature`")
         if strangers := [name for name in self.evaluation.segments if name not in self.columns]:
             raise ValueError(f"evaluation.segments names {strangers}, which columns does not hold")
+        categories = [name for name, c in self.columns.items() if c.role == "feature" and c.kind == "category"]
+        if strangers := [name for name in self.drift.segments if name not in categories]:
+            raise ValueError(f"drift.segments names {strangers}; expected category features, of {categories}")
+        for name, attribute in self.evaluation.fairness.items():
+            column = self.columns.get(name)
+            if column is None or column.role in ("identifier", "forbidden"):
+                what = "columns does not hold" if column is None else f"has role {column.role}"
+                raise ValueError(f"evaluation.fairness names {name!r}, which {what}; name a column known of every lead")
+            if attribute.bands and column.kind not in ("integer", "number", "timestamp"):
+                raise ValueError(f"evaluation.fairness.{name}.bands: only numbers have bands, found {column.kind}")
         computed = [name.casefold() for name in self.features]
         taken_names = {*folded, *_SYSTEM_COLUMNS}
         if both := sorted(n for n in self.features if n.casefold() in taken_names or computed.count(n.casefold()) > 1):
@@ -467,6 +687,10 @@ class Home:
         except UnicodeDecodeError as problem:
             raise SettingsError(f"{path} is not UTF-8 text ({problem}). Save it as UTF-8.") from None
         return parse_settings(text, str(path))
+
+    def lock(self, name: str) -> Path:
+        """The file that whoever does `name` holds meanwhile."""
+        return self.data / "locks" / f"{name}.lock"
 
     @property
     def mirror(self) -> Path | None:

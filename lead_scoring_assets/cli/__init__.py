@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from lead_scoring_assets.cli import backtest, data, everyday, models, promotion, scoring
+from lead_scoring_assets.cli import alerts, backtest, data, everyday, models, promotion, replay, retraining, scoring
 from lead_scoring_assets.cli.console import Verbs
 
 
@@ -36,15 +36,20 @@ for verb in (
     scoring.explain,
     everyday.status,
     everyday.results,
+    everyday.report,
     everyday.start,
     models.models,
     models.model,
     models.reproduce,
+    retraining.retrain,
     backtest.backtest,
+    replay.replay,
     promotion.promote,
     promotion.approve,
     promotion.reject,
     promotion.rollback,
+    alerts.alerts,
+    alerts.acknowledge,
     data.schema,
     data.query,
     data.init,

@@ -107,6 +107,20 @@ def results() -> None:
     answers.print(describe(measure_benefit(open_installation())))
 
 
+@click.command(epilog="Examples: lead-scoring report   ·   lead-scoring report --period 2010-03 --open")
+@click.option("--period", metavar="PERIOD", help="Of this period (default: the newest that has one).")
+@click.option("--open", "opens", is_flag=True, help="Also open the page in the browser.")
+def report(period: str | None, opens: bool) -> None:
+    """The manager's report in a few sentences, and where its page lies."""
+    from lead_scoring_assets.monitoring.reports.listing import find_report
+
+    found = find_report(open_installation(), period)
+    answers.print(escaped(found.headline))
+    answers.print(escaped(str(found.page)))
+    if opens:
+        click.launch(found.page.as_uri())
+
+
 @click.command(epilog="Example: lead-scoring start --port 3001")
 @click.option(
     "--port", default=3000, show_default=True, type=click.IntRange(1024, 65535), help="Port of the Dagster UI."
