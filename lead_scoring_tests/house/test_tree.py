@@ -213,7 +213,7 @@ def test_ci_runs_the_verbs_that_people_run(steps: list[dict[str, Any]]) -> None:
     by_hand = make_verbs((ROOT / ".ci" / "run").read_text(encoding="utf-8"))
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert in_ci == by_hand
-    assert {"check", "history", "test"} <= set(in_ci)
+    assert {"check", "test"} <= set(in_ci)  # the tests play the history
     assert set(in_ci) <= set(targets)
     assert all(line.startswith("make ") for step in steps for line in step.get("run", "").splitlines())
 
