@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
 
 from lead_scoring_assets.errors import LeadScoringError
 from lead_scoring_assets.installation import Installation
@@ -39,6 +41,13 @@ def open_installation(root: Path | None = None) -> Installation:
     os.environ["LEAD_SCORING_HOME"] = os.environ["DAGSTER_HOME"] = str(home.root)
     os.chdir(home.root)  # dagster.yaml names its folders relative to its own
     return Installation(home)
+
+
+def answer_whole(table: Table) -> None:
+    """Print a table of figures as wide as they are: in a narrow terminal, or a pipe, a cut figure is no figure."""
+    limitless = answers.options.update(max_width=1_000)
+    table.width = Measurement.get(answers, limitless, table).maximum
+    answers.print(table, crop=False)
 
 
 def harmless(value: object) -> object:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from lead_scoring_assets.cli.console import answers, escaped, remarks
+from lead_scoring_assets.cli.console import answer_whole, answers, escaped, remarks
 
 if TYPE_CHECKING:
     from lead_scoring_assets.timemachine.agreement import Compared
@@ -49,7 +49,7 @@ def show_policies(
     )
     table = Table(box=None, pad_edge=False)
     for name in (*names, *(("mean of all worlds", "95 % over worlds") if across else ())):
-        table.add_column(name, justify="left" if name == "policy" else "right", no_wrap=name != "policy")
+        table.add_column(name, justify="left" if name == "policy" else "right", no_wrap=True)
     for place, result in enumerate(replayed.results):
         over_worlds = across[place] if across else None
         cells = [
@@ -75,7 +75,7 @@ def show_policies(
         f"{replayed.oracle_gain:+,.0f}",
         *("", "", "100%"),
     )
-    answers.print(table)
+    answer_whole(table)
     answers.print(f"\n[bold]advice: {escaped(advised.policy.name)}[/]  {escaped(' '.join(advised.reasons))}")
     answers.print(f"[dim]{escaped(_terms(replayed, len(replays)))}[/]")
 
@@ -87,7 +87,7 @@ def show_agreement(found: "Sequence[Compared]") -> bool:
         real = one.through_dagster
         words = (real.period, ", ".join(real.causes) or "–", real.verdict or "–", real.champion or "none")
         table.add_row(*words, "[bold red]no[/]" if one.differences else "yes")
-    answers.print(table)
+    answer_whole(table)
     for difference in (difference for one in found for difference in one.differences):
         remarks.print(f"[bold red]disagree:[/] {escaped(difference)}")
     agreed = sum(not one.differences for one in found)

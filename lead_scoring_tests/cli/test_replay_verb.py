@@ -36,7 +36,6 @@ def _at_home(house: Installation, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.chdir(tmp_path)
     for name in ("LEAD_SCORING_HOME", "DAGSTER_HOME"):
         monkeypatch.setenv(name, str(house.home.root))
-    monkeypatch.setenv("COLUMNS", "160")
 
 
 def run(*words: str) -> Result:
