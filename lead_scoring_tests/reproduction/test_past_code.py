@@ -118,7 +118,7 @@ def test_after_the_code_and_the_settings_have_changed_the_commit_of_then_gives_t
 ) -> None:
     """Settings gained a key that the code of then would refuse."""
     past.change_the_code()
-    settings = past.clone / "lead_scoring_assets" / "settings.py"
+    settings = past.clone / "lead_scoring_assets" / "settings" / "whole.py"
     text = settings.read_text()
     settings.write_text(text.replace("    tracking_uri: str", "    novelty: int = 0\n    tracking_uri: str"))
     assert settings.read_text() != text
