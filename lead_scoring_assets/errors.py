@@ -21,6 +21,10 @@ class LakehouseError(LeadScoringError):
     """A table is missing, or is not in the state that the caller needs."""
 
 
+class OvertakenError(LakehouseError):
+    """Another process has taken in the same part of a source first; nothing was written, and nothing is missing."""
+
+
 class LeakageError(LeadScoringError):
     """A column that is known only after the outcome was about to enter features or training."""
 
@@ -47,3 +51,19 @@ class RegistryError(LeadScoringError):
 
 class PromotionError(LeadScoringError):
     """A model version cannot be taken to where it was sent: not from its stage, not by this person, or it does not load."""
+
+
+class PredictionLogError(LeadScoringError):
+    """The prediction log cannot be written or read; a request whose record is not kept is not answered."""
+
+
+class ServingError(LeadScoringError):
+    """The scoring API cannot start, or is asked for something that it does not do."""
+
+
+class ExperimentError(LeadScoringError):
+    """An experiment cannot be planned, started or ended as asked: a figure, its state, or another one in the way."""
+
+
+class RolloutError(LeadScoringError):
+    """A rollout cannot be started, approved or aborted as asked: its state, another one in the way, or not by this person."""

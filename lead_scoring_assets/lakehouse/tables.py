@@ -6,7 +6,7 @@ import random
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,10 +18,11 @@ import pyarrow.compute as pc
 import pyarrow.fs as pafs
 from deltalake.exceptions import CommitFailedError
 
-from lead_scoring_assets.errors import LakehouseError
+from lead_scoring_assets.errors import LakehouseError, OvertakenError
 from lead_scoring_assets.lakehouse.columns_that_fit import fitting, storable
 from lead_scoring_assets.lakehouse.passage import PERIOD as PERIOD
 from lead_scoring_assets.lakehouse.passage import Passage
+from lead_scoring_assets.lakehouse.small_files import is_time_to_merge, merge_small_files
 from lead_scoring_assets.lakehouse.time_travel import version_as_of
 
 if TYPE_CHECKING:
@@ -104,7 +105,28 @@ class Lakehouse:
 
     def append(self, table: str, rows: Rows) -> Commit:
         """Add `rows` to an unpartitioned table of evidence. Columns come and go as for `replace_periods`."""
-        return self._write(table, rows, None, mode="append")
+        return self._merged(table, self._write(table, rows, None, mode="append"))
+
+    def taken_in(self, table: str, sources: Iterable[str]) -> dict[str, int]:
+        """How far each of `sources` was taken into the table, as `append_once` recorded; 0: nothing of it yet."""
+        if not self.exists(table):
+            return dict.fromkeys(sources, 0)
+        opened = self._open(table)
+        return {source: opened.transaction_version(source) or 0 for source in sources}
+
+    def append_once(
+        self, table: str, rows: Rows, taken: Mapping[str, tuple[int, int]], *, by_period: bool = False
+    ) -> Commit:
+        """Append what was read of each source from … to …, and record in the same commit that it was.
+
+        So that nothing is appended twice or left out, wherever a process is killed and however many are at work. No rows
+        are a commit as well. `by_period`: the table is partitioned by the rows' column `period`.
+
+        Raises:
+            OvertakenError: a source does not stand where its part begins: somebody else has taken it in meanwhile.
+        """
+        partition = {"partition_by": [PERIOD]} if by_period else {}
+        return self._merged(table, self._write(table, rows, None, taken=taken, mode="append", **partition))
 
     def read(
         self,
@@ -183,13 +205,28 @@ class Lakehouse:
                 f"{table} first (`lead-scoring materialize`, or Materialize in the UI)."
             )
 
-    def _write(self, table: str, rows: Rows, periods: Sequence[str] | None, **options: Any) -> Commit:
+    def _merged(self, table: str, commit: Commit) -> Commit:
+        """The commit, after its writer has merged the small files when it is time to."""
+        if is_time_to_merge(commit.version):
+            merge_small_files(self.path(table))
+        return commit
+
+    def _write(
+        self,
+        table: str,
+        rows: Rows,
+        periods: Sequence[str] | None,
+        *,
+        taken: Mapping[str, tuple[int, int]] | None = None,
+        **options: Any,
+    ) -> Commit:
         self.path(table).parent.mkdir(parents=True, exist_ok=True)
         passage = Passage(table, periods)
         write_id = uuid.uuid4().hex
-        named = deltalake.CommitProperties(custom_metadata={_WRITE_ID: write_id})
+        ends = [deltalake.Transaction(source, to) for source, (_, to) in (taken or {}).items()]
+        named = deltalake.CommitProperties(custom_metadata={_WRITE_ID: write_id}, app_transactions=ends or None)
         try:
-            _retry_conflicts(lambda: self._attempt(table, rows, passage, **options, commit_properties=named))
+            _retry_conflicts(lambda: self._attempt(table, rows, passage, taken, **options, commit_properties=named))
         except Exception as told:  # some of delta-rs's refusals have no class of their own
             problem = passage.problem or told
             if isinstance(problem, LakehouseError):
@@ -199,7 +236,9 @@ class Lakehouse:
             ) from told
         return Commit(version=self._version_of(table, write_id), rows=passage.rows)
 
-    def _attempt(self, table: str, rows: Rows, passage: Passage, **options: Any) -> None:
+    def _attempt(
+        self, table: str, rows: Rows, passage: Passage, taken: Mapping[str, tuple[int, int]] | None, **options: Any
+    ) -> None:
         # All of it anew for each attempt: a stream is used up, and who was faster may have brought columns.
         source = rows.to_reader() if isinstance(rows, pa.Table) else rows()
         brought = storable(table, source.schema)
@@ -210,15 +249,20 @@ class Lakehouse:
             passage.refuse_strangers(rows)  # before a table is made for them
         if not self.exists(table):
             schema = fitting(table, pa.schema([]), brought)
-            if not is_partitioned:
+            if not is_partitioned and taken is None:
                 stream = passage.let_through(source, schema)
                 deltalake.write_deltalake(self.path(table), stream, configuration=_KEEP_HISTORY, **options)
                 return
             # Made empty first: delta-rs sees no conflict between two writers that both bring a new table's first rows
             # of a period, and keeps both.
-            keys = options["partition_by"]
+            keys = options.get("partition_by")
             deltalake.DeltaTable.create(self.path(table), schema, "ignore", keys, configuration=_KEEP_HISTORY)
         opened = self._open(table)
+        # Of two that are here at once, delta-rs refuses the later commit of the same source; its next attempt ends here.
+        if behind := [s for s, (since, _) in (taken or {}).items() if (opened.transaction_version(s) or 0) != since]:
+            raise OvertakenError(
+                f"{table}: {', '.join(behind)} was taken in by somebody else meanwhile; nothing was written."
+            )
         existing = pa.schema(opened.schema().to_arrow())
         schema = fitting(table, existing, brought)
         mode = "merge" if len(schema) > len(existing) else None

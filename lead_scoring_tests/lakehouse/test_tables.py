@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import deltalake
 import pyarrow as pa
@@ -21,7 +22,7 @@ import pytest
 from deltalake.exceptions import CommitFailedError
 
 from lead_scoring_assets.errors import LakehouseError
-from lead_scoring_assets.lakehouse import tables
+from lead_scoring_assets.lakehouse import small_files, tables
 from lead_scoring_assets.lakehouse.content_hash import content_hash
 from lead_scoring_assets.lakehouse.query import query
 from lead_scoring_assets.lakehouse.tables import Commit, Lakehouse, Rows
@@ -388,6 +389,63 @@ def test_history_is_kept_for_seven_years(table: str, lakehouse: Lakehouse) -> No
     assert kept["delta.deletedFileRetentionDuration"] == "interval 2557 days"
 
 
+# --- Small files
+
+
+def files_of(lakehouse: Lakehouse, table: str = "log") -> int:
+    return len(deltalake.DeltaTable(lakehouse.path(table)).file_uris())
+
+
+def test_small_files_are_merged_and_no_version_notices(lakehouse: Lakehouse) -> None:
+    """Also what text filters find: files that delta-rs rewrites hold text in another of Arrow's types."""
+    commits = [
+        lakehouse.append("log", pa.table({"n": [number], "word": [f"w{number}"]}))
+        for number in range(small_files.COMMITS + 9)
+    ]
+    assert files_of(lakehouse) < small_files.COMMITS / 2
+    for number, commit in enumerate(commits):
+        found = lakehouse.read("log", version=commit.version)
+        assert sorted(found["n"].to_pylist()) == list(range(number + 1))
+    for name in ("w1", f"w{small_files.COMMITS + 8}"):
+        asked = query("SELECT n FROM log WHERE word = $1 OR word LIKE 'x%'", {"log": lakehouse.scan("log")}, [name])
+        assert asked["n"].to_pylist() == [int(name[1:])]
+    assert found.schema == pa.schema([("n", pa.int64()), ("word", pa.string())])
+
+
+def test_a_merge_knows_columns_that_came_later(lakehouse: Lakehouse) -> None:
+    for number in range(small_files.COMMITS + 1):
+        more = {"late": [number]} if number >= small_files.COMMITS // 2 else {}
+        lakehouse.append("log", pa.table({"n": [number], **more}))
+    assert files_of(lakehouse) < small_files.COMMITS
+    expected = {
+        number: number if number >= small_files.COMMITS // 2 else None for number in range(small_files.COMMITS + 1)
+    }
+    assert {row["n"]: row["late"] for row in lakehouse.read("log").to_pylist()} == expected
+
+
+def test_large_files_and_partitioned_tables_are_left_alone(lakehouse: Lakehouse) -> None:
+    chance = random.Random(2)
+    lakehouse.append("log", pa.table({"n": [chance.getrandbits(63) for _ in range(50_000)]}))
+    [large] = deltalake.DeltaTable(lakehouse.path("log")).file_uris()
+    for number in range(small_files.COMMITS):
+        lakehouse.append("log", pa.table({"n": [number]}))
+        lakehouse.replace_periods("t", [MAY], rows(MAY, 1))
+    assert files_of(lakehouse) < small_files.COMMITS / 2
+    assert large in deltalake.DeltaTable(lakehouse.path("log")).file_uris()
+    assert lakehouse.version("t") == small_files.COMMITS
+
+
+def test_a_merge_that_fails_loses_nothing_and_says_so(
+    lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(small_files, "COMMITS", 2)
+    monkeypatch.setattr(deltalake.table.TableOptimizer, "compact", Mock(side_effect=OSError("the disk is full")))
+    for number in range(3):
+        assert lakehouse.append("log", pa.table({"n": [number]})) == Commit(version=number, rows=1)
+    assert "log could not be merged (the disk is full): no row is missing" in caplog.text
+    assert lakehouse.read("log").num_rows == 3
+
+
 # --- Many processes at once
 
 
@@ -453,11 +511,58 @@ def test_a_conflict_is_tried_again_and_in_the_end_named(lakehouse: Lakehouse, mo
     assert values(lakehouse) == {MAY: [2]}
 
 
+def _append_and_merge(root: Path, number: int, gate: Barrier) -> None:
+    small_files.COMMITS = 2
+    gate.wait()
+    for turn in range(20):
+        Lakehouse(root).append("log", pa.table({"n": [number * 100 + turn]}))
+
+
+def test_processes_that_append_while_others_merge_lose_and_double_nothing(tmp_path: Path) -> None:
+    at_once(_append_and_merge, tmp_path, 2)
+    lakehouse = Lakehouse(tmp_path)
+    assert sorted(lakehouse.read("log")["n"].to_pylist()) == [n * 100 + turn for n in (1, 2) for turn in range(20)]
+    made = [commit["operation"] for commit in deltalake.DeltaTable(lakehouse.path("log")).history()]
+    assert made.count("OPTIMIZE") > 5
+    assert lakehouse.version("log") == 39 + made.count("OPTIMIZE")
+
+
 def _write_for_ever(root: Path, first: int) -> None:
     lakehouse = Lakehouse(root)
     for turn in range(first, first + 10**6):
         for period in (MAY, JUNE):
             lakehouse.replace_periods("t", [period], rows(period, *[turn] * 5000))
+
+
+def _append_for_ever(root: Path, first: int) -> None:
+    small_files.COMMITS = 2
+    for turn in range(first, first + 10**6):
+        Lakehouse(root).append("log", pa.table({"n": [turn]}))
+
+
+@pytest.mark.slow
+def test_a_killed_merger_leaves_every_row(tmp_path: Path) -> None:
+    """kill -9 at random moments of appending with a merge after every second commit: no row is lost, none is doubled."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([tables.__name__, "pytest"])
+    lakehouse, moments, known = Lakehouse(tmp_path), random.Random(7), set[int]()
+    for kill in range(8):
+        before = lakehouse.version("log") if kill else -1
+        writer = context.Process(target=_append_for_ever, args=(tmp_path, kill * 10**6))
+        writer.start()
+        until = time.monotonic() + 30
+        while not (lakehouse.exists("log") and lakehouse.version("log") > before + 4):
+            assert time.monotonic() < until, "the writer does not get to write"
+            time.sleep(0.005)
+        time.sleep(moments.uniform(0, 0.05))
+        writer.kill()
+        writer.join()
+        found = lakehouse.read("log")["n"].to_pylist()
+        mine = sorted(n for n in found if n >= kill * 10**6)
+        assert mine == [kill * 10**6 + turn for turn in range(len(mine))]
+        assert len(found) == len(set(found))
+        assert known < set(found)
+        known = set(found)
 
 
 @pytest.mark.slow
