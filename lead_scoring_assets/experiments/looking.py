@@ -1,0 +1,95 @@
+"""Reading an installation's experiments: which tables, up to when. What is read from them stands in `reading.py`."""
+
+from datetime import datetime
+
+from lead_scoring_assets.errors import ExperimentError
+from lead_scoring_assets.experiments.experiment import Experiment
+from lead_scoring_assets.experiments.reading import Reading, Tables, read_experiment
+from lead_scoring_assets.experiments.records import Experiments, Status
+from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.lakehouse.query import query
+from lead_scoring_assets.promotion.deployments import Deployments
+
+SERVED, LABELS, ACTIVITIES = "served_predictions", "ground_truth_labels", "raw_activities"
+FEEDBACK = "experiment_feedback"
+"""Kind of event: what a salesperson said of an experiment, which is its subject."""
+
+
+def labels_until(installation: Installation) -> datetime | None:
+    """The end of the newest period whose labels were made; None: there are none."""
+    if not installation.lakehouse.exists(LABELS):
+        return None
+    [key] = query("SELECT max(period) AS period FROM labels", {"labels": installation.lakehouse.scan(LABELS)})[
+        "period"
+    ].to_pylist()
+    return installation.settings.calendar.period(key).end if key else None
+
+
+def what_is_missing(installation: Installation) -> str | None:
+    """Why nothing can be read yet; None: it can."""
+    if not installation.lakehouse.exists(SERVED):
+        return f"no answer has been logged yet (table {SERVED})"
+    if labels_until(installation) is None:
+        return f"no label is known yet (table {LABELS})"
+    return None
+
+
+def overtaken(installation: Installation, experiment: Experiment) -> str | None:
+    """Why what is live no longer lets the arms be compared as planned; None: it does."""
+    champion = Deployments(installation.lakehouse).newest()
+    if champion is None or experiment.control_version in (None, champion.version):
+        return None
+    return (
+        f"v{champion.version} is live since {champion.effective_at:%Y-%m-%d %H:%M} ({champion.reason}): the control is no longer "
+        f"v{experiment.control_version}, and later answers would be compared with something else. Plan another."
+    )
+
+
+def next_reading(installation: Installation) -> tuple[str | None, str]:
+    """The name of the reading that is due, the same for the same day and labels; None and why there is none."""
+    running = Experiments(installation.lakehouse).running()
+    if running is None:
+        return None, "no experiment runs"
+    name = running.experiment.experiment_id
+    if why := overtaken(installation, running.experiment):
+        return f"{name}/overtaken", why
+    if missing := what_is_missing(installation):
+        return None, f"experiment {name!r} runs, but {missing}"
+    day, labels = installation.clock.now(), installation.lakehouse.version(LABELS)
+    return f"{name}/{day:%Y-%m-%d}/labels-{labels}", "a reading is due"
+
+
+def look(installation: Installation, status: Status) -> Reading:
+    """The experiment as it is now, or as it was when it ended.
+
+    Raises:
+        ExperimentError: it has not begun, or nothing can be read yet.
+    """
+    name = status.experiment.experiment_id
+    if status.started_at is None:
+        raise ExperimentError(
+            f"experiment {name!r} has not begun: expected one that runs. Start it with `lead-scoring experiment start`."
+        )
+    until, missing = labels_until(installation), what_is_missing(installation)
+    if missing or until is None:
+        raise ExperimentError(
+            f"experiment {name!r} cannot be read: {missing}. It can as soon as leads have been scored and labelled."
+        )
+    lakehouse, settings = installation.lakehouse, installation.settings
+    has_activities = lakehouse.exists(ACTIVITIES)
+    tables = Tables(
+        served=lakehouse.scan(SERVED),
+        labels=lakehouse.scan(LABELS),
+        labels_until=until,
+        activities=lakehouse.scan(ACTIVITIES) if has_activities else None,
+    )
+    said = installation.events.events(kind=FEEDBACK, subject=name)
+    return read_experiment(
+        status.experiment,
+        status.started_at,
+        status.ended_at or installation.clock.now(),
+        tables,
+        settings.rollout,
+        settings.experiments.minimum_effective_leads,
+        [f"{event.actor}: {event.reason}" for event in said],
+    )
