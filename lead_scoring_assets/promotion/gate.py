@@ -65,7 +65,7 @@ def compare(version: int, labels: Floats, candidate: Floats, other: Floats, boot
 
 
 def decide_promotion(evidence: Evidence, gate: Gate, mode: Mode) -> Decision:
-    """Floors and code, then the champion, then the best so far; who passes goes live, or waits where approval is by hand.
+    """Floors and code, then the champion, then the best so far; who passes goes live, or waits for a person or a rollout.
 
     improve: AUC at least `improvement` higher, and its interval not below zero.
     refresh: AUC not worse by more than `refresh_margin` (its interval lies above that), or probabilities clearly better

@@ -1,11 +1,11 @@
 """The stages of a model version and which step leads from one to another: a pure state machine, nothing is written here.
 
-    development ──proposed──▶ staging ──approved──▶ production ──(another goes live)──▶ archived
+    development ──proposed──▶ staging ──approved, rolled_out──▶ production ──(another goes live)──▶ archived
          │                       └─────rejected─────────────────────────────────────────▶ │
          └──promoted, promoted_by_hand──▶ production ◀──rolled_back, fell_back, promoted_by_hand──┘
 
 At most one version is in staging and exactly one is in production once the first went live. A version that a person
-rejected stays archived.
+rejected stays archived. `rolled_out`: at the end of a rollout, during which a newer candidate may have come to staging.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,9 +15,13 @@ from typing import Literal, Protocol
 from lead_scoring_assets.errors import PromotionError
 
 Stage = Literal["development", "staging", "production", "archived"]
-Action = Literal["proposed", "promoted", "approved", "promoted_by_hand", "rolled_back", "fell_back", "rejected"]
+Action = Literal[
+    "proposed", "promoted", "approved", "rolled_out", "promoted_by_hand", "rolled_back", "fell_back", "rejected"
+]
 
-GOES_LIVE: frozenset[Action] = frozenset({"promoted", "approved", "promoted_by_hand", "rolled_back", "fell_back"})
+GOES_LIVE: frozenset[Action] = frozenset(
+    {"promoted", "approved", "rolled_out", "promoted_by_hand", "rolled_back", "fell_back"}
+)
 LEAVES_BEHIND: frozenset[Action] = frozenset({"rolled_back", "fell_back"})
 """Steps that say of the version that was live before: not again, unless a person names it."""
 
@@ -25,6 +29,7 @@ _LEADS_TO: Mapping[Action, tuple[frozenset[Stage], Stage]] = {
     "proposed": (frozenset({"development", "staging"}), "staging"),
     "promoted": (frozenset({"development", "staging"}), "production"),
     "approved": (frozenset({"staging"}), "production"),
+    "rolled_out": (frozenset({"staging", "archived"}), "production"),
     "promoted_by_hand": (frozenset({"development", "staging", "archived"}), "production"),
     "rolled_back": (frozenset({"archived"}), "production"),
     "fell_back": (frozenset({"archived"}), "production"),
@@ -34,6 +39,7 @@ _IN_WORDS: Mapping[Action, str] = {
     "proposed": "proposed",
     "promoted": "promoted by the gate",
     "approved": "approved",
+    "rolled_out": "rolled out",
     "promoted_by_hand": "promoted by hand",
     "rolled_back": "rolled back to",
     "fell_back": "fallen back to",

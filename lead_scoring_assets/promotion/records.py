@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from lead_scoring_assets.evaluation.metrics import Metric, PairedDifference
+from lead_scoring_assets.models.trigger import HISTORY
 from lead_scoring_assets.periods import Period
 from lead_scoring_assets.promotion.gate import Comparison, Decision, Evidence
 from lead_scoring_assets.promotion.trigger import Trigger
@@ -43,7 +44,7 @@ def decision_row(
         "verdict": decision.verdict,
         "reason": decision.reason,
         "mode": trigger.mode,
-        "trigger": ", ".join(trigger.causes) or "by hand",
+        "trigger": ", ".join(trigger.causes) or HISTORY,
         "trigger_reason": trigger.reason,
         "holdout_rows": evidence.auc.n if evidence else None,
         **_figures(evidence),

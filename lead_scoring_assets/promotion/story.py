@@ -105,7 +105,9 @@ def _of_record(told: TrainingRecord) -> Iterator[tuple[str, str]]:
     recipe, where = Recipe.from_json(told.recipe), told.provenance
     changed = f" in {where.git_changed_files:,} file(s)" if where.git_changed_files else ""
     state = {True: f", with changes{changed} that no commit has", False: "", None: ", whether with changes is unknown"}
-    yield "trigger", f"{told.trigger}: {told.trigger_reason}"
+    # The reason of recorded causes names each of them.
+    is_named = told.trigger_reason.startswith(told.trigger.split("+")[0])
+    yield "trigger", told.trigger_reason if is_named else f"{told.trigger}: {told.trigger_reason}"
     yield "data", f"content hash {told.content_hash}, in {told.snapshot}"
     yield "inputs", ", ".join(f"{table} at version {version}" for table, version in sorted(told.inputs.items()))
     yield "commit", f"{where.git_commit} ({where.git_branch}{state[where.git_dirty]}) of {where.repository}"

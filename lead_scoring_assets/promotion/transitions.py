@@ -38,9 +38,32 @@ def approve(installation: Installation, version: int, by: str, reason: str) -> D
 
     Raises:
         PromotionError: it is not in staging, its training was asked for by the same person, it met another champion
-            than the one that is live, it does not load, or is not traceable where that is required.
+            than the one that is live, it does not load, is not traceable where that is required, or has to be rolled out.
     """
+    if installation.settings.gate.approval == "rollout" and Deployments(installation.lakehouse).newest() is not None:
+        raise PromotionError(
+            f"v{version} goes live by a rollout, expected no approval of all of it at once (`gate.approval: rollout`): "
+            "`lead-scoring rollout approve` answers what it waits for. What cannot wait goes live with `lead-scoring promote`."
+        )
     return _step(installation, version, "approved", by, reason or "approved")
+
+
+def propose(installation: Installation, version: int, by: str, reason: str) -> Deployment:
+    """Take a version that was trained to staging by hand, in place of the candidate that waits there.
+
+    Raises:
+        PromotionError: it was rejected, is or was live, or does not load.
+    """
+    return _step(installation, version, "proposed", by, reason)
+
+
+def roll_out(installation: Installation, version: int, by: str, reason: str) -> Deployment:
+    """Take the candidate live that a rollout has brought to all leads.
+
+    Raises:
+        PromotionError: it was rejected or is live already, it does not load, or is not traceable where that is required.
+    """
+    return _step(installation, version, "rolled_out", by, reason)
 
 
 def reject(installation: Installation, version: int, by: str, reason: str) -> Deployment:
@@ -52,11 +75,13 @@ def reject(installation: Installation, version: int, by: str, reason: str) -> De
     return _step(installation, version, "rejected", by, reason or "rejected")
 
 
-def roll_back(installation: Installation, by: str, reason: str) -> Deployment:
+def roll_back(installation: Installation, by: str, reason: str, *, only_from: int | None = None) -> Deployment:
     """Take the version live again that was live before the present one and was not itself left; the newest that loads.
 
+    `only_from`: whoever acts by himself names the version that he means, so that two who see one fault go back once.
+
     Raises:
-        PromotionError: nothing is live, or no earlier version is left that loads.
+        PromotionError: nothing is live, or not `only_from`, or no earlier version is left that loads.
     """
     deployments = Deployments(installation.lakehouse)
     with deployments.one_at_a_time():
@@ -64,6 +89,10 @@ def roll_back(installation: Installation, by: str, reason: str) -> Deployment:
         if live is None:
             raise PromotionError(
                 "no version is live, expected one to roll back from: `lead-scoring materialize` trains and promotes one."
+            )
+        if only_from not in (None, live.version):
+            raise PromotionError(
+                f"v{only_from} was to be left, expected it live, found v{live.version}: it is left already."
             )
         return go_back(installation, deployments, live, "rolled_back", by, reason or "rolled back")
 

@@ -20,7 +20,7 @@ class Trigger:
 
 
 def trigger_of(period: str, events: EventLog, usual: Mode) -> Trigger:
-    """What asked for a training of `period`; nothing on record: it was asked for by hand.
+    """What asked for a training of `period`, and how its candidate is compared.
 
     Drift or poor performance of the champion, also where another cause had asked first: the world has changed, and a
     candidate that knows it is wanted when it is as good. Whose sensor ticks first must not decide.

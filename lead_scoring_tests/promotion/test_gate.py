@@ -165,11 +165,12 @@ def test_promoted_means_that_every_condition_held(
     assert found.reason
 
 
+@pytest.mark.parametrize("approval", ["manual", "rollout"])
 @pytest.mark.parametrize("champion", [None, versus(auc=0.05)])
-def test_where_approval_is_by_hand_who_passes_waits(champion: Comparison | None) -> None:
-    by_hand = GATE.model_copy(update={"approval": "manual"})
-    assert decide(evidence(champion), gate=by_hand).verdict == "awaiting_approval"
-    assert decide(evidence(champion, auc=0.5), gate=by_hand).verdict == "rejected"
+def test_where_approval_is_not_automatic_who_passes_waits(champion: Comparison | None, approval: str) -> None:
+    gate = GATE.model_copy(update={"approval": approval})
+    assert decide(evidence(champion), gate=gate).verdict == "awaiting_approval"
+    assert decide(evidence(champion, auc=0.5), gate=gate).verdict == "rejected"
 
 
 # Reasons.

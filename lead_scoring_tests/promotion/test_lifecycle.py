@@ -11,6 +11,7 @@ ACTIONS: tuple[Action, ...] = (
     "proposed",
     "promoted",
     "approved",
+    "rolled_out",
     "promoted_by_hand",
     "rolled_back",
     "fell_back",
@@ -38,12 +39,15 @@ def test_a_newer_candidate_takes_the_place_of_one_that_waits() -> None:
     assert (found.staging, found.archived) == (3, {2})
     with pytest.raises(PromotionError, match="found it in archived"):
         found.after("approved", 2)
+    # One whose rollout was running meanwhile may still reach its end.
+    assert found.after("rolled_out", 2).production == 2
 
 
 @pytest.mark.parametrize(
     ("steps", "action", "version", "told"),
     [
         ((), "approved", 1, "v1 cannot be approved: expected it in staging, found it in development"),
+        ((), "rolled_out", 1, "v1 cannot be rolled out: expected it in archived or staging, found it in development"),
         ((), "rolled_back", 1, "cannot be rolled back to: expected it in archived, found it in development"),
         ((("promoted", 1),), "rejected", 1, "found it in production. It is live; `lead-scoring rollback`"),
         ((("promoted", 1),), "promoted_by_hand", 1, "found it in production"),

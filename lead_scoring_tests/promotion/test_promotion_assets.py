@@ -127,7 +127,7 @@ def test_drift_makes_the_comparison_a_refresh(judged: World) -> None:
     decide(judged, PERIODS[0], PERIODS[3])
     found = rows(judged)
     assert [row["mode"] for row in found] == ["improve", "improve", "refresh", "improve"]
-    assert [row["trigger"] for row in found] == ["by hand", "by hand", "drift", "by hand"]
+    assert [row["trigger"] for row in found] == ["history", "history", "drift", "history"]
     assert found[2]["trigger_reason"] == "drift: PSI 0.3"
     assert found[1]["verdict"] == "rejected"
     assert "that mode improve asks for" in str(found[1]["reason"])

@@ -181,3 +181,24 @@ def test_a_registry_that_does_not_follow_is_told_and_stops_nothing(world: World)
     roll_back(world)
     assert "MLflow could not follow" in str(follow(world.house))
     assert world.live() == 1
+
+
+# By a rollout.
+
+
+def test_a_version_is_proposed_by_hand_and_rolled_out(world: World) -> None:
+    world.promote(1)
+    assert transitions.propose(world.house, 3, "mona", "for the new branch").action == "proposed"
+    assert Deployments(world.house.lakehouse).lifecycle().staging == 3
+    done = transitions.roll_out(world.house, 3, "a sensor", "48 hours at 50 %")
+    assert (world.live(), done.action, done.champion_version) == (3, "rolled_out", 1)
+    world.damage(2)
+    with pytest.raises(PromotionError, match="v2 does not load"):
+        transitions.propose(world.house, 2, "mona", "for the new branch")
+
+
+def test_who_goes_back_by_himself_names_what_he_leaves(world: World) -> None:
+    world.promote(1, 2)
+    with pytest.raises(PromotionError, match="v1 was to be left, expected it live, found v2: it is left already"):
+        transitions.roll_back(world.house, "a guardrail", "errors", only_from=1)
+    assert transitions.roll_back(world.house, "a guardrail", "errors", only_from=2).version == 1
