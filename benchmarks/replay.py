@@ -4,12 +4,13 @@
     .venv/bin/python benchmarks/replay.py --leads 50000
 
 SIMULATED leads: two features decide, their weight turns in the second year, others drift. Each part is told in wall and CPU
-seconds of one thread. Nothing is asserted about time: machines differ.
+seconds of all threads, beside the load of the machine. Nothing is asserted about time: machines differ.
 """
 
 import argparse
+import os
+import resource
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,28 @@ def history(leads: int, settings: Any) -> tuple[pa.Table, pa.Table]:
     return pa.Table.from_pandas(found, preserve_index=False), pa.Table.from_pandas(labels, preserve_index=False)
 
 
+class Parts:
+    """Wall and CPU seconds of parts that follow each other."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._marks = [self._now()]
+
+    def over(self, name: str) -> None:
+        """What went on since the part before was `name`."""
+        self.names.append(name)
+        self._marks.append(self._now())
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        pairs = zip(self._marks, self._marks[1:], strict=False)
+        spent = [(after[0] - before[0], after[1] - before[1]) for before, after in pairs]
+        return [(name, f"{wall:.1f}", f"{cpu:.1f}") for name, (wall, cpu) in zip(self.names, spent, strict=True)]
+
+    @staticmethod
+    def _now() -> tuple[float, float]:
+        return time.perf_counter(), time.process_time()
+
+
 def main() -> None:
     from lead_scoring_assets.settings import Home
     from lead_scoring_assets.timemachine.policies import CATALOGUE
@@ -63,22 +86,33 @@ def main() -> None:
     arguments.add_argument("--leads", type=int, default=400_000)
     leads = arguments.parse_args().leads
     console, settings = Console(), Home(REPOSITORY).settings
-    table = Table("part", "wall s", "CPU s")
+    before, parts = os.getloadavg()[0], Parts()
+    features, labels = history(leads, settings)
+    parts.over("making the history (no part of a replay)")
+    recorded = read_recorded(features, labels, settings)
+    parts.over("reading it")
 
-    def timed(part: str, work: Callable[[], Any]) -> Any:
-        wall, cpu = time.perf_counter(), time.process_time()
-        found = work()
-        table.add_row(part, f"{time.perf_counter() - wall:.1f}", f"{time.process_time() - cpu:.1f}")
-        return found
+    def heard(words: str) -> None:
+        """What is begun ends the part before."""
+        if words.startswith("playing") and "training the models" not in parts.names:
+            parts.over("training the models")
+        if words.startswith("finding"):
+            parts.over(f"playing {len(CATALOGUE)} policies")
 
-    features, labels = timed("making the history", lambda: history(leads, settings))
-    recorded = timed("reading it", lambda: read_recorded(features, labels, settings))
-    policies = f"{len(CATALOGUE)} policies and hindsight"
-    replayed = timed(policies, lambda: replay(recorded, CATALOGUE, settings.evaluation.training_cost))
+    replayed = replay(recorded, CATALOGUE, settings.evaluation.training_cost, tell=heard)
+    parts.over("hindsight and intervals")
     advised = recommend(replayed.results, settings.currency, "over leads")
-    timed("the page", lambda: render(replayed, advised))
+    render(replayed, advised)
+    parts.over("the page")
+    table = Table("part", "wall s", "CPU s")
+    for row in parts.rows():
+        table.add_row(*row)
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     console.print(f"{replayed.leads:,} leads, {len(replayed.periods)} periods; advice: {advised.policy.name}")
     console.print(table)
+    console.print(
+        f"peak memory {peak_mb:,.0f} MB; load of the machine {before:.1f} before, {os.getloadavg()[0]:.1f} after"
+    )
 
 
 if __name__ == "__main__":

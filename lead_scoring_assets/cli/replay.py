@@ -47,7 +47,7 @@ _HERE = "95 % over the leads of this history"
 @click.option(
     "--worlds",
     type=click.IntRange(2, 50),
-    help="So many more histories of the simulated CRM; intervals are then over histories.",
+    help="So many more histories of the simulated CRM, a minute or two each; intervals are then over histories.",
 )
 @click.option(
     "--through-dagster", is_flag=True, help="Drive the real jobs and sensors through a year, and compare what happened."
@@ -56,7 +56,7 @@ _HERE = "95 % over the leads of this history"
     "--write",
     "file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write lead_scoring.yaml with the advised policy, and why, into this new file.",
+    help="Write lead_scoring.yaml with the advised policy, and why, into this new file; nothing where none is shown to pay.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def replay(
@@ -93,7 +93,7 @@ def replay(
         _compare_with_dagster(installation, policies, first, last)
         return
     replays, advised, across = _replay_all(installation, chosen(names, mine), training_cost, first, last, worlds or 0)
-    _draw(installation, replays[0], advised)
+    _draw(installation, replays[0], advised, across)
     if file:
         _write(installation, file, advised)
     if as_json:
@@ -109,15 +109,17 @@ def _replay_all(
     first: str | None,
     last: str | None,
     worlds: int,
-) -> "tuple[list[Replay], Recommendation, list[AcrossWorlds] | None]":
+) -> "tuple[list[Replay], Recommendation, list[AcrossWorlds]]":
     """This home's history, then the other worlds'; with the advice, and the figures across worlds where there are any."""
-    from lead_scoring_assets.cli.replay_homes import other_world
+    from lead_scoring_assets.cli.replay_homes import other_world, refuse_worlds
     from lead_scoring_assets.timemachine.recommendation import recommend
     from lead_scoring_assets.timemachine.recorded import read_recorded
     from lead_scoring_assets.timemachine.replay import replay as play_all
     from lead_scoring_assets.timemachine.replay import steps
     from lead_scoring_assets.timemachine.several import across
 
+    if worlds:
+        refuse_worlds(installation.home)
     settings, lakehouse = installation.settings, installation.lakehouse
     cost = settings.evaluation.training_cost if training_cost is None else training_cost
     recorded = read_recorded(lakehouse.scan("lead_features"), lakehouse.scan("ground_truth_labels"), settings)
@@ -131,7 +133,7 @@ def _replay_all(
                 open_installation(installation.home.root)
             replays.append(play_all(other, policies, cost, first, last, tell))
     if not worlds:
-        return replays, recommend(replays[0].results, settings.currency, _HERE), None
+        return replays, recommend(replays[0].results, settings.currency, _HERE), []
     found = across(replays)
     return replays, recommend(found, settings.currency, f"95 % over {len(replays)} simulated histories"), found
 
@@ -140,7 +142,7 @@ def _compare_with_dagster(
     installation: "Installation", policies: "Sequence[Policy]", first: str | None, last: str | None
 ) -> None:
     from lead_scoring_assets.cli.replay_homes import drive_copy
-    from lead_scoring_assets.timemachine.agreement import compare, like_the_replay, replayed_alike, through_dagster
+    from lead_scoring_assets.timemachine.agreement import LIKE_THE_REPLAY, compare, replayed_alike, through_dagster
 
     if len(policies) > 1:
         raise LeadScoringError("--through-dagster plays one policy, found several: name at most one with --policy.")
@@ -151,9 +153,8 @@ def _compare_with_dagster(
         raise LeadScoringError(f"no period from {begin} on has closed yet, expected one to drive Dagster through.")
     closed = settings.calendar.through(settings.calendar.period(last) if last else newest, begin)
     periods = [period for period in closed if last or (period.end - begin.start).days <= _A_YEAR_DAYS]
-    causes = (policies[0].applied_to(settings) if policies else settings).retraining.causes
     with tempfile.TemporaryDirectory(prefix="replayed-home-") as folder, progress_bar(len(periods) + 1) as tell:
-        copy = drive_copy(home, Path(folder) / "home", [*policies, like_the_replay(causes)], periods, tell)
+        copy = drive_copy(home, Path(folder) / "home", [*policies, LIKE_THE_REPLAY], periods, tell)
         tell("replaying the same")
         found = compare(replayed_alike(copy, periods), through_dagster(copy, periods))
         open_installation(home.root)
@@ -161,13 +162,18 @@ def _compare_with_dagster(
         sys.exit(FAILED)
 
 
-def _draw(installation: "Installation", replayed: "Replay", advised: "Recommendation") -> None:
+def _draw(
+    installation: "Installation",
+    replayed: "Replay",
+    advised: "Recommendation",
+    across: "Sequence[AcrossWorlds]",
+) -> None:
     from lead_scoring_assets.files import write_atomically
     from lead_scoring_assets.timemachine.report import render
 
     page = installation.home.reports / _PAGE
     page.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(page, render(replayed, advised).encode())
+    write_atomically(page, render(replayed, advised, across).encode())
     remarks.print(f"the page lies in {escaped(str(page))}")
 
 
@@ -176,6 +182,10 @@ def _write(installation: "Installation", file: Path, advised: "Recommendation") 
     from lead_scoring_assets.settings import SETTINGS_FILE
     from lead_scoring_assets.timemachine.settings_file import with_policy
 
+    if not advised.is_shown:
+        # That nothing is shown is no evidence for switching retraining off.
+        remarks.print(f"{escaped(str(file))} was not written: no rule is shown to be better, so keep what is set")
+        return
     text = (installation.home.root / SETTINGS_FILE).read_text(encoding="utf-8")
     write_atomically(file, with_policy(text, advised.policy, advised.reasons).encode())
     changes = advised.policy.changes(installation.settings)

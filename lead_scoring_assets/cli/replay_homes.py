@@ -48,21 +48,25 @@ def drive_copy(
     return installation
 
 
-def other_world(home: Home, folder: Path, seed: int) -> Recorded:
-    """The tables of the same simulated CRM with another seed.
+def refuse_worlds(home: Home) -> None:
+    """Other worlds are known only of a simulated CRM.
 
     Raises:
         LeadScoringError: the home is not simulated.
     """
-    from lead_scoring_assets.homes import new_home
-    from lead_scoring_assets.setup import prepare
-    from lead_scoring_assets.timemachine.jobs import materialise_tables
-
     if home.settings.crm != "simulated":
         raise LeadScoringError(
             f"--worlds needs a simulated CRM, found `crm: {home.settings.crm}`: of a real history there is only one. Leave it "
             "out, or `lead-scoring init --simulated --into demo` and `lead-scoring --home demo replay --worlds 5`."
         )
+
+
+def other_world(home: Home, folder: Path, seed: int) -> Recorded:
+    """The tables of the same simulated CRM with another seed."""
+    from lead_scoring_assets.homes import new_home
+    from lead_scoring_assets.setup import prepare
+    from lead_scoring_assets.timemachine.jobs import materialise_tables
+
     text = (home.root / SETTINGS_FILE).read_text(encoding="utf-8")
     installation = open_installation(new_home(folder, with_values(text, "simulated", {"seed": seed})))
     landed = prepare(installation).landed

@@ -29,9 +29,7 @@ def progress_bar(total: int) -> Iterator[Callable[[str], None]]:
         progress.update(task, completed=total, description="done")
 
 
-def show_policies(
-    replays: "Sequence[Replay]", advised: "Recommendation", across: "Sequence[AcrossWorlds] | None"
-) -> None:
+def show_policies(replays: "Sequence[Replay]", advised: "Recommendation", across: "Sequence[AcrossWorlds]") -> None:
     """One row a policy, hindsight below, then the advice; where there are several worlds their figures come last."""
     from lead_scoring_assets.timemachine.report import edges, share
 
@@ -48,10 +46,9 @@ def show_policies(
         "hindsight's",
     )
     table = Table(box=None, pad_edge=False)
-    for name in (*names, *(("mean of all worlds", "95 % over worlds") if across else ())):
+    for name in (*names, *(("mean of all worlds", "95 % over worlds", "better in") if across else ())):
         table.add_column(name, justify="left" if name == "policy" else "right", no_wrap=True)
     for place, result in enumerate(replayed.results):
-        over_worlds = across[place] if across else None
         cells = [
             escaped(result.policy.name),
             str(len(result.played.trained)),
@@ -61,7 +58,7 @@ def show_policies(
             edges(result.in_this_history),
             edges(result.over_periods),
             share(result.share_of_oracle),
-            *((f"{over_worlds.difference.value:+,.0f}", edges(over_worlds.difference)) if over_worlds else ()),
+            *_over_worlds(across[place] if across else None),
         ]
         # What a terminal would take for markup is escaped: intervals stand in brackets.
         cells[5:] = [escaped(cell) for cell in cells[5:]]
@@ -80,6 +77,13 @@ def show_policies(
     answers.print(f"[dim]{escaped(_terms(replayed, len(replays)))}[/]")
 
 
+def _over_worlds(one: "AcrossWorlds | None") -> tuple[str, ...]:
+    from lead_scoring_assets.timemachine.recommendation import better_in
+    from lead_scoring_assets.timemachine.report import edges
+
+    return (f"{one.difference.value:+,.0f}", edges(one.difference), better_in(one.by_world)) if one else ()
+
+
 def show_agreement(found: "Sequence[Compared]") -> bool:
     """One row a period, then every difference; whether there is none."""
     table = Table("period", "asked for by", "verdict", "live afterwards", "agreed", box=None, pad_edge=False)
@@ -96,7 +100,7 @@ def show_agreement(found: "Sequence[Compared]") -> bool:
 
 
 def told_in_json(
-    replays: "Sequence[Replay]", advised: "Recommendation", across: "Sequence[AcrossWorlds] | None"
+    replays: "Sequence[Replay]", advised: "Recommendation", across: "Sequence[AcrossWorlds]"
 ) -> dict[str, Any]:
     """Everything, with null for what is not known."""
     replayed = replays[0]
@@ -121,8 +125,17 @@ def told_in_json(
             "trained": [replayed.periods[place].key for place in replayed.oracle.trained],
         },
         "worlds": len(replays),
-        "across_worlds": across
-        and [{"policy": one.policy.name, "money": one.money, **_interval(one.difference)} for one in across],
+        "across_worlds": [
+            {
+                "policy": one.policy.name,
+                "money": one.money,
+                **_interval(one.difference),
+                "by_world": list(one.by_world),
+                "more_than_as_set": one.against_set and _interval(one.against_set),
+            }
+            for one in across
+        ]
+        or None,
     }
 
 
@@ -133,6 +146,7 @@ def _of_policy(result: "Result") -> dict[str, Any]:
         "by_period": list(result.net),
         "in_this_history": _interval(result.in_this_history),
         "over_periods": _interval(result.over_periods),
+        "more_than_as_set": result.against_set and _interval(result.against_set),
         "share_of_hindsight": _known(result.share_of_oracle),
         "steps": [vars(step) for step in result.played.steps if step.verdict],
     }
@@ -147,16 +161,12 @@ def _known(value: float) -> float | None:
 
 
 def _terms(replayed: "Replay", worlds: int) -> str:
-    from lead_scoring_assets.timemachine.loop import NOT_REPLAYED
-
     settings, periods = replayed.settings, replayed.periods
     told = (
         f"{replayed.leads:,} leads, {periods[0]} to {periods[-1]}; the best {settings.evaluation.capacity_share:.0%} of each "
         f"period are worked; a training costs {replayed.training_cost:,.0f} {settings.currency}. Outcomes are what they were, "
         "whoever was called. "
     )
-    if left_out := [cause for cause in settings.retraining.causes if cause in NOT_REPLAYED]:
-        told += f"Not replayed as causes: {', '.join(left_out)}. "
     told += f"Figures of {worlds} simulated histories, this one's first. " if worlds > 1 else ""
     told += f"{replayed.unlabelled:,} leads without an outcome are left out. " if replayed.unlabelled else ""
     return told + settings.simulated_part

@@ -9,7 +9,7 @@ from lead_scoring_assets.periods import Period
 from lead_scoring_assets.promotion.deployments import Deployments
 from lead_scoring_assets.retraining.records import JOINED, OPENED
 from lead_scoring_assets.timemachine.library import Library, Resampled
-from lead_scoring_assets.timemachine.loop import NOT_REPLAYED, Step, play
+from lead_scoring_assets.timemachine.loop import Step, play
 from lead_scoring_assets.timemachine.policies import Policy
 from lead_scoring_assets.timemachine.recorded import read_recorded
 from lead_scoring_assets.timemachine.watching import Watch
@@ -46,11 +46,8 @@ def _told(causes: Sequence[str]) -> str:
     return ", ".join([*causes[:1], *sorted(causes[1:])])
 
 
-def like_the_replay(causes: Sequence[str]) -> Policy:
-    """What a home needs so that both can do the same: nobody is asked, and no cause that the replay does not measure."""
-    replayed = [cause for cause in causes if cause not in NOT_REPLAYED]
-    gate = {"approval": "automatic", "traceable": "recorded"}
-    return Policy("as replayed", "", {"retraining": {"causes": tuple(replayed)}, "gate": gate})
+LIKE_THE_REPLAY = Policy("as replayed", "", {"gate": {"approval": "automatic", "traceable": "recorded"}})
+"""What a home needs so that both can do the same: nobody is asked."""
 
 
 def through_dagster(installation: Installation, periods: Sequence[Period]) -> list[Step]:

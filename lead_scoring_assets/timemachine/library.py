@@ -4,7 +4,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ from lead_scoring_assets.backtesting.walk_forward import silent
 from lead_scoring_assets.evaluation.bootstrap import Bootstrap
 from lead_scoring_assets.evaluation.judge import judge
 from lead_scoring_assets.evaluation.metrics import Metric, auc_difference, brier_difference, evaluate
+from lead_scoring_assets.models import learners
 from lead_scoring_assets.models.candidate import train_candidate
 from lead_scoring_assets.models.encoder import Encoder
 from lead_scoring_assets.models.recipe import Recipe
@@ -27,7 +28,7 @@ _AT_ONCE = 4
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A candidate as of the end of `periods[place]`.
+    """A candidate as of the end of `periods[place]`; one is equal only to itself, so that it can be a key.
 
     probabilities: of every row that was known after the oldest lead of its holdout was created, NaN before; shape (rows,).
     train_rows, holdout: positions. figures: on the holdout, by name.
@@ -87,7 +88,7 @@ class Library:
     judging: Judging
     tell: Callable[[str], None] = silent
     _models: dict[tuple[int, str], Model | str] = field(default_factory=dict)
-    _compared: dict[tuple[int, int], tuple[Model, Model, Comparison]] = field(default_factory=dict)
+    _compared: dict[tuple[Model, Model], Comparison] = field(default_factory=dict)
 
     @property
     def is_searched(self) -> bool:
@@ -110,15 +111,12 @@ class Library:
 
     def comparison(self, version: int, candidate: Model, other: Model) -> Comparison:
         """`candidate` against `other`, which the policy that asks calls `version`, on the candidate's holdout."""
-        key = (id(candidate), id(other))
+        key = (candidate, other)
         if key not in self._compared:
             rows = candidate.holdout
             scores = (candidate.probabilities[rows], other.probabilities[rows])
-            found = self.judging.compare(version, candidate.holdout_labels, *scores)
-            # Kept with the models, so that nothing else can ever have their identity.
-            self._compared[key] = (candidate, other, found)
-        found = self._compared[key][2]
-        return Comparison(version, found.n, found.auc, found.brier)
+            self._compared[key] = self.judging.compare(version, candidate.holdout_labels, *scores)
+        return replace(self._compared[key], version=version)
 
     def _train(self, place: int, last: Recipe | None) -> Model | str:
         recorded, period = self.recorded, self.recorded.periods[place]
@@ -133,7 +131,9 @@ class Library:
         # All that this model may ever be asked for: its holdout, and the rows of later periods.
         asked = recorded.known_at >= recorded.created_at[positions[is_holdout]].min()
         probabilities = np.full(len(asked), np.nan)
-        probabilities[asked] = found.calibrator.probabilities(found.learner.margins(recorded.matrix[asked]))
+        # Read back as the product's are: the same bits, and quicker than what was fitted.
+        learner = learners.load(found.recipe.algorithm, found.learner.to_bytes())
+        probabilities[asked] = found.calibrator.probabilities(learner.margins(recorded.matrix[asked]))
         holdout = positions[is_holdout]
         labels = rows["label"].to_numpy(dtype=np.float64)[is_holdout]
         figures = self.judging.figures(labels, probabilities[holdout])

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import get_args
 
 from lead_scoring_assets.models.recipe import Recipe
 from lead_scoring_assets.periods import Period
@@ -16,10 +17,7 @@ from lead_scoring_assets.retraining.decisions import RetrainingDecision, decide_
 from lead_scoring_assets.retraining.facts import CandidateVerdict, Champion, DriftWindow, Facts, Judgement, Request
 from lead_scoring_assets.settings import Settings
 from lead_scoring_assets.timemachine.library import Library, Model
-from lead_scoring_assets.timemachine.watching import Watch
-
-NOT_REPLAYED = ("concept_drift", "prediction_drift")
-"""Causes that are measured on tables which only the product writes: a replay takes them for not measured."""
+from lead_scoring_assets.timemachine.watching import DriftCause, Watch
 
 _FIRST_MODEL = Request("first-model", "the replay", "a first model, so that every policy begins with the same one")
 
@@ -66,7 +64,7 @@ class _State:
     deployments: list[Deployment] = field(default_factory=list)
     decisions: list[Row] = field(default_factory=list)
     judgements: list[Judgement] = field(default_factory=list)
-    windows: list[DriftWindow] = field(default_factory=list)
+    windows: dict[DriftCause, list[DriftWindow]] = field(default_factory=lambda: {c: [] for c in get_args(DriftCause)})
     last_recipe: Recipe | None = None
 
     @property
@@ -111,8 +109,10 @@ def _facts(
     recorded, causes, champion = library.recorded, settings.retraining.causes, state.champion
     period = recorded.periods[place]
     live = state.live[place]
-    if live is not None and champion is not None and "drift" in causes:
-        state.windows.append(watch.drift(place, live, champion.version, settings.drift))
+    if live is not None and champion is not None:
+        for cause, windows in state.windows.items():
+            if cause in causes:
+                windows.append(watch.drift(cause, place, live, champion.version, settings))
     is_judged = champion is not None and "performance" in causes
     since = state.judgements[-1].judged_at if state.judgements else None
     return Facts(
@@ -120,7 +120,9 @@ def _facts(
         period=period.key,
         champion=Champion(champion.version, live.figures["auc"].value) if champion and live else None,
         first_live_at=state.deployments[0].effective_at if state.deployments else None,
-        drift=state.windows,
+        drift=state.windows["drift"],
+        concept_drift=state.windows["concept_drift"],
+        prediction_drift=state.windows["prediction_drift"],
         performance=watch.performance(place, state.live, settings.performance) if is_judged else None,
         new_labels=recorded.new_labels(since, period.end),
         judgements=state.judgements,

@@ -30,7 +30,7 @@ class Purse:
 
     recorded: Recorded
     _arrivals: dict[int, Positions] = field(default_factory=dict)
-    _brought: dict[tuple[int, int], tuple[Model, Floats]] = field(default_factory=dict)
+    _brought: dict[tuple[Model, int], Floats] = field(default_factory=dict)
 
     def brought(self, place: int, model: Model | None) -> Floats:
         """By each lead that arrived in `periods[place]`, in the settings' currency, with `model` live; shape (n,).
@@ -41,11 +41,10 @@ class Purse:
         values, places = self.recorded.values[rows], leads_at(self._share, len(rows))
         if model is None:
             return values * places / max(1, len(rows))
-        key = (id(model), place)
+        key = (model, place)
         if key not in self._brought:
-            # Kept with the model, so that nothing else can ever have its identity.
-            self._brought[key] = (model, values * worked(model.probabilities[rows], places))
-        return self._brought[key][1]
+            self._brought[key] = values * worked(model.probabilities[rows], places)
+        return self._brought[key]
 
     def earned(self, place: int, model: Model | None) -> float:
         """The sum of it."""

@@ -9,6 +9,7 @@ import numpy as np
 from lead_scoring_assets.timemachine.loop import Played
 from lead_scoring_assets.timemachine.policies import NEVER
 from lead_scoring_assets.timemachine.replay import Replay
+from lead_scoring_assets.timemachine.several import AcrossWorlds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,9 +21,17 @@ _CAUSE_COLOURS = {
     "calendar": "#4f7cac",
     "label_volume": "#2e8b57",
     "drift": "#c0392b",
+    "prediction_drift": "#e08aa8",
+    "concept_drift": "#8e5ea2",
     "performance": "#d08a1d",
 }
-_IN_WORDS = {"by_hand": "first model", "label_volume": "new labels"}
+_IN_WORDS = {
+    "by_hand": "first model",
+    "label_volume": "new labels",
+    "drift": "drift of features",
+    "prediction_drift": "of scores",
+    "concept_drift": "of outcomes",
+}
 
 
 def money_picture(replayed: Replay, strong: Sequence[str]) -> str:
@@ -51,6 +60,31 @@ def money_picture(replayed: Replay, strong: Sequence[str]) -> str:
     return _svg(figure)
 
 
+def worlds_picture(across: Sequence[AcrossWorlds], currency: str, strong: str) -> str:
+    """One row a policy: its difference to never retraining in each history, and the mean with its interval."""
+    from matplotlib.figure import Figure
+
+    shown = [one for one in across if one.policy.name != NEVER]
+    figure = Figure(figsize=(10, 1.1 + 0.27 * len(shown)), layout="constrained")
+    axes = figure.subplots()
+    axes.axvline(0, color="#8a8a8a", linewidth=1.2)
+    for row, one in enumerate(shown):
+        colour = _STRONG[1] if one.policy.name == strong else _STRONG[0]
+        axes.plot([one.difference.low, one.difference.high], [row, row], color=colour, linewidth=2.2)
+        axes.scatter(one.by_world, [row] * len(one.by_world), color=_FAINT, s=12, zorder=2)
+        axes.scatter([one.difference.value], [row], color=colour, s=40, zorder=3)
+    axes.scatter([], [], color=_FAINT, s=12, label="one history")
+    axes.plot([], [], color=_STRONG[0], marker="o", linewidth=2.2, label="mean of all, 95 % interval")
+    axes.plot([], [], color=_STRONG[1], marker="o", linewidth=2.2, label="the same, advised")
+    axes.set_yticks(range(len(shown)), [one.policy.name for one in shown], fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xlabel(f"{currency} more than never retraining", fontsize=9)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    _plain(axes)
+    figure.legend(fontsize=8, frameon=False, loc="outside upper center", ncols=3)
+    return _svg(figure)
+
+
 def timeline_picture(replayed: Replay) -> str:
     """One row a policy: a filled mark where a new model went live, a hollow one where it was refused; colour by cause."""
     from matplotlib.figure import Figure
@@ -62,7 +96,7 @@ def timeline_picture(replayed: Replay) -> str:
     for row, result in enumerate(results):
         axes.axhline(row, color="#eeeeee", linewidth=1, zorder=0)
         for cause, (live, refused) in _marks(result.played, place_of).items():
-            colour = _CAUSE_COLOURS.get(cause, "#8e5ea2")
+            colour = _CAUSE_COLOURS[cause]
             axes.scatter(live, [row] * len(live), color=colour, s=34, zorder=3)
             axes.scatter(refused, [row] * len(refused), facecolors="white", edgecolors=colour, s=34, zorder=3)
     chosen = list(replayed.oracle.trained)
@@ -74,7 +108,7 @@ def timeline_picture(replayed: Replay) -> str:
     for cause, colour in _CAUSE_COLOURS.items():
         axes.scatter([], [], color=colour, s=34, label=_IN_WORDS.get(cause, cause))
     axes.scatter([], [], facecolors="white", edgecolors=_INK, s=34, label="refused by the gate")
-    figure.legend(fontsize=8, frameon=False, loc="outside upper center", ncols=6)
+    figure.legend(fontsize=8, frameon=False, loc="outside upper center", ncols=8)
     return _svg(figure)
 
 
@@ -92,6 +126,10 @@ def _label_periods(axes, keys: Sequence[str]) -> None:  # type: ignore[no-untype
     every = max(1, len(keys) // 12)
     shown = range(0, len(keys), every)
     axes.set_xticks(list(shown), [keys[place] for place in shown], rotation=40, ha="right", fontsize=8)
+    _plain(axes)
+
+
+def _plain(axes) -> None:  # type: ignore[no-untyped-def]
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     axes.tick_params(labelsize=8)

@@ -10,12 +10,13 @@ from pydantic import ValidationError
 from lead_scoring_assets.errors import SettingsError
 from lead_scoring_assets.settings import Settings
 
-SECTIONS = ("retraining", "drift", "performance", "gate")
+SECTIONS = ("retraining", "drift", "watching", "performance", "gate")
 Overrides = Mapping[str, Mapping[str, Any]]
 
 NEVER, AS_SET = "never", "as set"
 # The calibrated alarm switched off: what remains is the bare threshold that the documents ask for.
 _BARE: Mapping[str, Any] = {"false_discovery_rate": 0.999, "minimum_effect_psi": 1e-6}
+_CALIBRATED = {"policy": "recommended"}
 _NO_EARLY = {"calendar_early_days": 0}
 
 
@@ -69,7 +70,15 @@ def _calendar(months: int) -> Overrides:
 
 def _psi(threshold: float, windows: int = 1) -> Overrides:
     limits = {"psi_warning": min(0.1, threshold), "psi_drift": threshold}
-    return {"retraining": {"causes": ("drift",), "drift_windows": windows}, "drift": {**_BARE, **limits}}
+    return {
+        "retraining": {"causes": ("drift",), "drift_windows": windows},
+        "drift": {**_BARE, **limits},
+        "watching": _CALIBRATED,
+    }
+
+
+def _documents(preset: str, *causes: str) -> Overrides:
+    return {"retraining": {"causes": causes, "drift_windows": 1}, "watching": {"policy": preset}}
 
 
 _ALARM = {"false_discovery_rate": 0.01, "minimum_effect_psi": 0.02, "psi_warning": 0.02, "psi_drift": 0.02}
@@ -101,7 +110,32 @@ CATALOGUE: tuple[Policy, ...] = (
     Policy(
         "alarm",
         "when the calibrated alarm rings: PSI above 0.02 is established at a false discovery rate of 1 %",
-        {"retraining": {"causes": ("drift",), "drift_windows": 1}, "drift": _ALARM},
+        {"retraining": {"causes": ("drift",), "drift_windows": 1}, "drift": _ALARM, "watching": _CALIBRATED},
+    ),
+    Policy(
+        "doc_000",
+        "when a feature's PSI or Jensen-Shannon distance passes 0.2, or 5 percentage points more of it are missing",
+        _documents("doc_000", "drift"),
+    ),
+    Policy(
+        "doc_001",
+        "when a feature's PSI passes 0.25 or its KL 0.1, or p of KS or chi-square is below 5 %",
+        _documents("doc_001", "drift"),
+    ),
+    Policy(
+        "doc_003",
+        "when PSI passes 0.2, KS 0.1 (features or scores), p of chi-square is below 5 %, or the mean score moves by 10 %",
+        _documents("doc_003", "drift", "prediction_drift"),
+    ),
+    Policy(
+        "scores",
+        "when the live model's scores are clearly spread otherwise than on its holdout",
+        {"retraining": {"causes": ("prediction_drift",), "drift_windows": 1}, "watching": _CALIBRATED},
+    ),
+    Policy(
+        "outcomes",
+        "when outcomes clearly follow otherwise from what is known of a lead than on the live model's holdout",
+        {"retraining": {"causes": ("concept_drift",)}},
     ),
     Policy(
         "performance",
@@ -122,6 +156,7 @@ CATALOGUE: tuple[Policy, ...] = (
         {
             "retraining": {"causes": ("drift", "performance"), "drift_windows": 1},
             "drift": _ALARM,
+            "watching": _CALIBRATED,
             "performance": {"maximum_relative_auc_drop": 0.05},
         },
     ),
@@ -138,7 +173,7 @@ def chosen(names: Sequence[str], own: Sequence[Policy] = ()) -> list[Policy]:
     known = [*CATALOGUE, *own]
     if strangers := [name for name in names if name not in {policy.name for policy in known}]:
         raise SettingsError(
-            f"there is no policy {', '.join(strangers)}: expected one of {', '.join(policy.name for policy in known)}."
+            f"there is no policy {', '.join(strangers)}: expected one of {'; '.join(policy.name for policy in known)}."
         )
     return [policy for policy in known if not names or policy.name in names or policy.name == NEVER]
 

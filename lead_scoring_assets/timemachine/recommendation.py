@@ -9,7 +9,7 @@ from lead_scoring_assets.timemachine.uncertainty import Interval
 
 
 class Judged(Protocol):
-    """A policy with its difference to `never` and to the one with the most money."""
+    """A policy with its difference to `never`, to the one that is set, and to the one with the most money."""
 
     @property
     def policy(self) -> Policy: ...
@@ -21,7 +21,14 @@ class Judged(Protocol):
     def difference(self) -> Interval: ...
 
     @property
+    def against_set(self) -> Interval | None: ...
+
+    @property
     def against_best(self) -> Interval: ...
+
+    @property
+    def by_world(self) -> Sequence[float]:
+        """The difference to `never` in each history, where there are several."""
 
     @property
     def over_periods(self) -> Interval | None:
@@ -52,19 +59,23 @@ def recommend(results: Sequence[Judged], currency: str, basis: str) -> Recommend
     sure = [result for result in results if result.difference.low_of_all > 0]
     if not sure:
         best = max(results, key=lambda result: result.money)
-        told = f"nothing is shown to beat never retraining, which costs least ({basis})"
+        tried = f"allowing for {len(results)} policies having been tried"
+        told = f"nothing is shown to beat never retraining, which costs least ({basis}, {tried})"
         if best is never:
             return Recommendation(never.policy, False, (f"{told}; no other policy even has more money.",))
-        told += f"; the best in figures, {best.policy.name}, has {told_interval(best.difference, currency)} more."
+        told += f"; the best in figures, {best.policy.name}, has {told_interval(best.difference, currency)} more"
+        told += f", and beat it in {better_in(best.by_world)} histories." if best.by_world else "."
         return Recommendation(never.policy, False, (told,))
     richest = max(sure, key=lambda result: result.money)
     as_good = [result for result in sure if result is richest or result.against_best.high_of_all >= 0]
     pick = as_good[0]
     reasons = [
         (
-            f"{pick.policy.name} brought {told_interval(pick.difference, currency)} more than never retraining; for all "
-            f"policies at once the interval begins at {pick.difference.low_of_all:+,.0f}, above zero ({basis})."
-        )
+            f"{pick.policy.name} brought {told_interval(pick.difference, currency)} more than never retraining ({basis}). "
+            f"Allowing for {len(results)} policies having been tried, it is at least {pick.difference.low_of_all:+,.0f}."
+        ),
+        *_in_worlds(pick, currency),
+        *_against_set(pick, currency),
     ]
     others = [result.policy.name for result in as_good if result is not pick]
     if others:
@@ -76,6 +87,27 @@ def recommend(results: Sequence[Judged], currency: str, basis: str) -> Recommend
             "events, and another stretch of time need not repeat it."
         )
     return Recommendation(pick.policy, True, tuple(reasons))
+
+
+def _in_worlds(pick: Judged, currency: str) -> list[str]:
+    if not pick.by_world:
+        return []
+    worst = f"{min(pick.by_world):+,.0f} {currency} in the worst"
+    return [f"It beat never retraining in {better_in(pick.by_world)} histories: {worst}."]
+
+
+def _against_set(pick: Judged, currency: str) -> list[str]:
+    """Whether a change is worth it, which is not said by what either is worth against never retraining."""
+    if pick.against_set is None or pick.policy.name == AS_SET:
+        return []
+    more = pick.against_set
+    sure = "a change pays" if more.low > 0 else "a loss" if more.high < 0 else "no difference is shown"
+    return [f"Against the rule that is set now: {told_interval(more, currency)}, {sure}."]
+
+
+def better_in(by_world: Sequence[float]) -> str:
+    """In how many histories there was more money than under `never`, such as `18 of 20`."""
+    return f"{sum(more > 0 for more in by_world)} of {len(by_world)}"
 
 
 def told_interval(interval: Interval, currency: str) -> str:

@@ -13,7 +13,7 @@ from lead_scoring_assets.settings import Settings
 from lead_scoring_assets.timemachine.library import ClosedForm, Library, Model
 from lead_scoring_assets.timemachine.loop import Played, play
 from lead_scoring_assets.timemachine.money import Best, Purse, oracle
-from lead_scoring_assets.timemachine.policies import NEVER, Policy
+from lead_scoring_assets.timemachine.policies import AS_SET, NEVER, Policy
 from lead_scoring_assets.timemachine.recorded import Floats, Recorded
 from lead_scoring_assets.timemachine.uncertainty import LEAST_PERIODS, NOTHING, Interval, over_leads, over_periods
 from lead_scoring_assets.timemachine.watching import Watch
@@ -29,7 +29,8 @@ LEAST_GAIN = 0.01
 class Result:
     """One policy: what happened, and what each period brought, its trainings paid, in the settings' currency.
 
-    Both intervals are of the difference to `never`; `against_best` of that to the policy with the most money, over leads.
+    Both intervals are of the difference to `never`; `against_set` of that to the policy that is set (None: it was not
+    played), `against_best` of that to the one with the most money, over leads.
     """
 
     policy: Policy
@@ -37,6 +38,7 @@ class Result:
     net: tuple[float, ...]
     in_this_history: Interval
     over_periods: Interval
+    against_set: Interval | None
     against_best: Interval
     share_of_oracle: float
 
@@ -48,6 +50,11 @@ class Result:
     def difference(self) -> Interval:
         """To `never`, by which policies are recommended."""
         return self.in_this_history
+
+    @property
+    def by_world(self) -> tuple[float, ...]:
+        """One history is no sample of histories."""
+        return ()
 
 
 @dataclass(frozen=True)
@@ -193,6 +200,7 @@ def _results(
 
     richest = max(nets, key=lambda name: float(nets[name].sum()))
     here, against_best = over_leads_against(NEVER), over_leads_against(richest)
+    against_set = over_leads_against(AS_SET) if AS_SET in by_name else {}
     elsewhere = over_periods({name: net - nets[NEVER] for name, net in nets.items() if name != NEVER}, seed)
     gain = sum(best.net) - float(nets[NEVER].sum())
     return tuple(
@@ -202,6 +210,7 @@ def _results(
             tuple(nets[policy.name].tolist()),
             here[policy.name],
             elsewhere.get(policy.name, NOTHING),
+            against_set.get(policy.name),
             against_best[policy.name],
             float((nets[policy.name] - nets[NEVER]).sum()) / gain if gain > LEAST_GAIN * sum(best.net) else np.nan,
         )

@@ -5,10 +5,11 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from lead_scoring_assets.timemachine.pictures import money_picture, timeline_picture
+from lead_scoring_assets.timemachine.pictures import money_picture, timeline_picture, worlds_picture
 from lead_scoring_assets.timemachine.policies import AS_SET
-from lead_scoring_assets.timemachine.recommendation import Recommendation
+from lead_scoring_assets.timemachine.recommendation import Recommendation, better_in
 from lead_scoring_assets.timemachine.replay import Replay, Result
+from lead_scoring_assets.timemachine.several import AcrossWorlds
 from lead_scoring_assets.timemachine.uncertainty import Interval
 
 LIMITS = (
@@ -29,7 +30,7 @@ LIMITS = (
     "Hindsight knows every outcome, so part of its gain is luck that no rule could have had.",
     (
         "All policies train with the documented recipe, without a search for a better one, and whoever passes the gate goes "
-        "live at once. Concept drift and prediction drift as causes are not replayed."
+        "live at once."
     ),
 )
 _STRONG_LINES = 4
@@ -50,8 +51,8 @@ tr.pick td{background:#eef4fa}.scroll{overflow-x:auto}svg{width:100%;height:auto
 """
 
 
-def render(replayed: Replay, advised: Recommendation) -> str:
-    """The whole page as HTML."""
+def render(replayed: Replay, advised: Recommendation, across: Sequence[AcrossWorlds] = ()) -> str:
+    """The whole page as HTML. `across`: the figures over several histories, of which `replayed` is the first."""
     settings, periods = replayed.settings, replayed.periods
     title = f"Which rule for retraining? {settings.name}{settings.simulated_mark}"
     strong = _strongest(replayed, advised)
@@ -62,7 +63,8 @@ def render(replayed: Replay, advised: Recommendation) -> str:
     )
     if replayed.unlabelled:
         facts += f" {replayed.unlabelled:,} leads without a known outcome are left out."
-    rows = "".join(_row(result, advised) for result in replayed.results)
+    same = _same_as(replayed)
+    rows = "".join(_row(result, advised, same.get(result.policy.name)) for result in replayed.results)
     currency = escape(settings.currency)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
@@ -70,6 +72,7 @@ def render(replayed: Replay, advised: Recommendation) -> str:
 <h1>{escape(title)}</h1><div class="quiet">{escape(facts)}</div>
 <section class="advice"><h2>Advice</h2><strong>{escape(_heading(advised))}</strong>
 {"".join(f"<p>{escape(reason)}</p>" for reason in advised.reasons)}</section>
+{_worlds(across, advised, settings.currency)}
 <section><h2>What each policy brought, more than never retraining</h2>{money_picture(replayed, strong)}</section>
 <section><h2>When each policy trained, and what went live</h2>{timeline_picture(replayed)}</section>
 <section><h2>In figures</h2><div class="scroll"><table>
@@ -81,6 +84,22 @@ def render(replayed: Replay, advised: Recommendation) -> str:
 <section><h2>What this can tell, and what it cannot</h2><ul>{"".join(f"<li>{escape(text)}</li>" for text in LIMITS)}</ul>
 </section></main></body></html>
 """
+
+
+def _worlds(across: Sequence[AcrossWorlds], advised: Recommendation, currency: str) -> str:
+    if not across:
+        return ""
+    n = len(across[0].by_world)
+    rows = "".join(
+        f"<tr{_mark(one.policy.name, advised)}><td>{escape(one.policy.name)}</td><td>{one.money:,.0f}</td>"
+        f"<td>{one.difference.value:+,.0f} {edges(one.difference)}</td><td>{better_in(one.by_world)}</td></tr>"
+        for one in across
+    )
+    return f"""<section><h2>Over {n} simulated histories, this one among them</h2>
+{worlds_picture(across, currency, advised.policy.name)}
+<div class="scroll"><table><tr><th>policy</th><th>mean {escape(currency)}</th><th>more than never<br>[95 % over histories]</th>
+<th>better than never in</th></tr>{rows}</table></div>
+<p class="quiet">What follows is this one history.</p></section>"""
 
 
 def share(value: float) -> str:
@@ -115,7 +134,17 @@ def _strongest(replayed: Replay, advised: Recommendation) -> list[str]:
     return list(found.values())[:_STRONG_LINES]
 
 
-def _row(result: Result, advised: Recommendation) -> str:
+def _same_as(replayed: Replay) -> dict[str, str]:
+    """By policy the first one that trained at the same moments and brought the same, where there is one."""
+    first: dict[object, str] = {}
+    same = {
+        result.policy.name: first.setdefault((result.played.trained, result.net), result.policy.name)
+        for result in replayed.results
+    }
+    return {name: other for name, other in same.items() if name != other}
+
+
+def _row(result: Result, advised: Recommendation, same_as: str | None) -> str:
     cells: Sequence[str] = (
         f"{len(result.played.trained)}",
         f"{len(result.played.promoted)}",
@@ -124,6 +153,14 @@ def _row(result: Result, advised: Recommendation) -> str:
         edges(result.over_periods),
         share(result.share_of_oracle),
     )
-    mark = ' class="pick"' if result.policy.name == advised.policy.name else ""
-    name = f"{escape(result.policy.name)}<small>{escape(result.policy.told)}</small>"
-    return f"<tr{mark}><td>{name}</td>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+    told = f"{result.policy.told} (here the same as {same_as})" if same_as else result.policy.told
+    name = f"{escape(result.policy.name)}<small>{escape(told)}</small>"
+    return (
+        f"<tr{_mark(result.policy.name, advised)}><td>{name}</td>"
+        + "".join(f"<td>{cell}</td>" for cell in cells)
+        + "</tr>"
+    )
+
+
+def _mark(name: str, advised: Recommendation) -> str:
+    return ' class="pick"' if name == advised.policy.name else ""

@@ -3,18 +3,22 @@
 import contextlib
 import json
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from lead_scoring_assets.cli import main
+from lead_scoring_assets.cli import main, replay_homes
 from lead_scoring_assets.cli.replay_words import show_agreement
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.content_hash import content_hash
 from lead_scoring_assets.settings import SETTINGS_FILE, Home, parse_settings
+from lead_scoring_assets.setup import simulated_settings
 from lead_scoring_assets.timemachine.agreement import compare
 from lead_scoring_assets.timemachine.loop import Step
+from lead_scoring_assets.timemachine.recorded import Recorded, read_recorded
+from lead_scoring_assets.timemachine.settings_file import with_values
 from lead_scoring_tests.conftest import RunVerb
 from lead_scoring_tests.timemachine.worlds import SETTINGS, tables
 
@@ -79,6 +83,14 @@ def test_json_holds_every_figure_and_the_steps() -> None:
     assert found["hindsight"]["money"] >= quarterly["money"]
 
 
+def test_where_nothing_is_shown_retraining_is_not_switched_off(tmp_path: Path) -> None:
+    told = run(*WORDS, "--training-cost", "100000", "--write", "advice.yaml")
+    assert told.exit_code == 0
+    assert "advice: never" in told.stdout
+    assert "advice.yaml was not written: no rule is shown to be better, so keep what is set" in told.stderr
+    assert not (tmp_path / "advice.yaml").exists()
+
+
 def test_a_rule_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("mine: {retraining: {causes: [calendar], calendar_months: 5}}")
     told = run("--policies", "mine.yaml", "--policy", "mine", "--json")
@@ -88,7 +100,7 @@ def test_a_rule_of_ones_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--policy", "sometimes"], "there is no policy sometimes: expected one of never, as set, yearly"),
+        (["--policy", "sometimes"], "there is no policy sometimes: expected one of never; as set; yearly"),
         (["--from", "May"], "period 'May' is not one of this system's periods"),
         (["--from", "2009-03"], "expected at least 4 periods"),
         (["--training-cost", "-1"], "--training-cost"),
@@ -135,6 +147,49 @@ def test_who_joined_has_no_order_but_who_asked_first_has() -> None:
     [other] = compare(asked("drift", "calendar"), asked("calendar", "drift"))
     assert same.is_same
     assert other.differences == ["2008-07: causes calendar, drift in Dagster, drift, calendar in the replay"]
+
+
+def test_several_worlds_are_replayed_and_stand_in_table_page_and_advice(
+    house: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made_up(_home: Home, _folder: Path, seed: int) -> Recorded:
+        return read_recorded(*tables(months=16, leads_a_month=150, turns_in=8, seed=seed), house.settings)
+
+    # A simulated world takes half a minute; that it can be made is shown below.
+    monkeypatch.setattr(replay_homes, "other_world", made_up)
+    monkeypatch.setattr(replay_homes, "refuse_worlds", lambda _home: None)
+    words = ("--worlds", "2", "--policy", "quarterly", "--policy", "yearly", "--training-cost", "20")
+    told = run(*words)
+    assert told.exit_code == 0, told.output
+    assert re.search(r"^quarterly .* 3 of 3 *$", told.stdout, re.MULTILINE)
+    assert "3 of 3 histories" in told.stdout
+    assert "(95 % over 3 simulated histories" in told.stdout
+    assert "Figures of 3 simulated histories, this one's first." in told.stdout
+    assert "Over 3 simulated histories" in (house.home.reports / "replay.html").read_text(encoding="utf-8")
+    found = json.loads(run(*words, "--json").stdout)
+    quarterly = next(one for one in found["across_worlds"] if one["policy"] == "quarterly")
+    assert found["worlds"] == len(set(quarterly["by_world"])) == 3
+    assert quarterly["value"] == pytest.approx(sum(quarterly["by_world"]) / 3)
+    money = {one["policy"]: one["money"] for one in found["policies"]}
+    assert quarterly["by_world"][0] == pytest.approx(money["quarterly"] - money["never"])
+
+
+@pytest.mark.slow
+def test_another_world_has_the_settings_of_the_home_and_another_seed(tmp_path: Path) -> None:
+    text = simulated_settings()
+    for section, values in (
+        ("periods", {"end": date(2022, 9, 1), "history_until": "2022-05"}),
+        ("simulated", {"leads_a_month": 100, "activities_a_lead": 0.5}),
+    ):
+        text = with_values(text, section, values)
+    (tmp_path / SETTINGS_FILE).write_text(text, encoding="utf-8")
+    recorded = replay_homes.other_world(Home(tmp_path), tmp_path / "world", 7)
+    assert recorded.settings == Home(tmp_path / "world").settings
+    assert (recorded.settings.simulated.seed, Home(tmp_path).settings.simulated.seed) == (7, 222)
+    assert [period.key for period in recorded.periods] == [f"2022-0{month}" for month in range(1, 6)]
+    assert 300 < len(recorded.lead) < 800
+    assert 0.02 < recorded.final_labels[recorded.arrivals(1)].mean() < 0.6
+    assert not Home(tmp_path).data.exists()
 
 
 @pytest.mark.slow

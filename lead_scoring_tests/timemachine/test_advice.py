@@ -16,6 +16,7 @@ from lead_scoring_assets.timemachine.recommendation import recommend
 from lead_scoring_assets.timemachine.replay import Replay
 from lead_scoring_assets.timemachine.report import render
 from lead_scoring_assets.timemachine.settings_file import with_policy
+from lead_scoring_assets.timemachine.several import across
 from lead_scoring_assets.timemachine.uncertainty import NOTHING, Interval
 from lead_scoring_tests.timemachine.worlds import SETTINGS
 
@@ -29,6 +30,8 @@ class Judged:
     difference: Interval
     against_best: Interval
     over_periods: Interval | None = None
+    against_set: Interval | None = None
+    by_world: tuple[float, ...] = ()
 
 
 def judged(name: str, more: float, half: float, behind: tuple[float, float] = (0.0, 0.0)) -> Judged:
@@ -56,6 +59,23 @@ def test_a_difference_that_may_not_come_again_is_called_so() -> None:
     often = replace(best, over_periods=Interval(100.0, 50.0, 400.0, 20.0, 500.0))
     assert "[-50, +400]: the difference rests on few events" in recommend([NOBODY, rare], "EUR", "b").reasons[-1]
     assert len(recommend([NOBODY, often], "EUR", "b").reasons) == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [((5.0, 30.0), "a change pays"), ((-5.0, 30.0), "no difference is shown"), ((-30.0, -5.0), "a loss")],
+)
+def test_the_rule_that_is_set_is_what_the_advice_is_weighed_against(more: tuple[float, float], told: str) -> None:
+    best = replace(judged("best", 100, 10), against_set=Interval(sum(more) / 2, *more, *more))
+    [_, reason] = recommend([NOBODY, best], "EUR", "b").reasons
+    assert reason.startswith("Against the rule that is set now: ")
+    assert reason.endswith(f"{told}.")
+
+
+def test_in_how_many_histories_it_was_better_is_told() -> None:
+    best = replace(judged("best", 100, 10), by_world=(120.0, -7.0, 0.0, 90.0))
+    [_, reason] = recommend([NOBODY, best], "EUR", "b").reasons
+    assert reason == "It beat never retraining in 2 of 4 histories: -7 EUR in the worst."
 
 
 def test_what_is_set_stays_where_it_is_as_good() -> None:
@@ -134,6 +154,24 @@ def test_the_page_stands_alone_and_names_every_policy(turning_replay: Replay) ->
     assert f"{turning_replay.oracle_money:,.0f}" in page
     assert "whoever was called" in page or "Outcomes are what they were" in page
     assert page == render(turning_replay, advised)
+
+
+def test_several_histories_have_a_picture_and_a_table_of_their_own(
+    turning_replay: Replay, steady_replay: Replay
+) -> None:
+    worlds = across([turning_replay, steady_replay, turning_replay])
+    advised = recommend(worlds, "EUR", "b")
+    page = render(turning_replay, advised, worlds)
+    assert Page(page).tags.count("svg") == 3
+    assert "Over 3 simulated histories" in page
+    assert "2 of 3" in page
+    assert render(turning_replay, advised).count("histories, this one") == 0
+
+
+def test_policies_that_did_the_same_are_called_so(turning_replay: Replay) -> None:
+    page = render(turning_replay, recommend(turning_replay.results, "EUR", "b"))
+    # Nobody who watches features alone sees this world turn.
+    assert page.count("(here the same as never)") >= 2
 
 
 def test_what_people_named_is_text_in_the_page(steady_replay: Replay) -> None:

@@ -36,12 +36,34 @@ def test_where_the_world_turns_retraining_pays(turning_replay: Replay) -> None:
     assert found["performance"].over_periods.low < 0 < found["performance"].over_periods.high
 
 
-def test_performance_rings_after_the_turn_and_never_before(turning_replay: Replay, steady_replay: Replay) -> None:
-    played = by_name(turning_replay)["performance"].played
-    asked = [step.period for step in played.steps if "performance" in step.causes]
+@pytest.mark.parametrize(("policy", "cause"), [("performance", "performance"), ("outcomes", "concept_drift")])
+def test_what_looks_at_outcomes_rings_after_the_turn_and_never_before(
+    turning_replay: Replay, steady_replay: Replay, policy: str, cause: str
+) -> None:
+    played = by_name(turning_replay)[policy].played
+    asked = [step.period for step in played.steps if cause in step.causes]
     # Labels of the eleventh month's leads are known a conversion window later.
     assert min(asked) == "2008-11"
-    assert not [s for s in by_name(steady_replay)["performance"].played.steps if "performance" in s.causes]
+    assert by_name(turning_replay)[policy].in_this_history.low_of_all > 0
+    assert not [s for s in by_name(steady_replay)[policy].played.steps if cause in s.causes]
+
+
+def test_in_a_null_world_fixed_thresholds_pay_for_alarms_that_calibrated_ones_do_not_give(
+    steady_replay: Replay,
+) -> None:
+    found = by_name(steady_replay)
+    for name in ("alarm", "scores", "outcomes"):
+        assert found[name].played.trained == found[NEVER].played.trained
+    for name in ("doc_001", "doc_003"):
+        assert len(found[name].played.trained) >= 4
+        assert found[name].money < found[NEVER].money
+
+
+def test_scores_that_move_ask_for_a_training() -> None:
+    recorded = read_recorded(*tables(months=14, moves_by=0.15), settings_of())
+    played = by_name(replay(recorded, chosen(("scores",)), TRAINING_COST))["scores"].played
+    assert {step.causes for step in played.steps if step.verdict} == {("by_hand",), ("prediction_drift",)}
+    assert len(played.promoted) >= 3
 
 
 def test_where_nothing_changes_nothing_is_advised(steady_replay: Replay) -> None:
@@ -178,7 +200,30 @@ def test_several_worlds_give_one_advice(turning_replay: Replay, steady_replay: R
     one, other = by_name(turning_replay)["monthly"], by_name(steady_replay)["monthly"]
     mean = (2 * one.in_this_history.value + other.in_this_history.value) / 3
     assert found["monthly"].difference.value == pytest.approx(mean)
+    assert found["monthly"].by_world == pytest.approx(
+        (one.in_this_history.value, other.in_this_history.value, one.in_this_history.value)
+    )
+    now = by_name(turning_replay)[AS_SET].money - by_name(steady_replay)[AS_SET].money
+    assert now != 0
+    difference = found["monthly"].against_set
+    assert difference is not None
+    assert difference.value == pytest.approx(found["monthly"].money - found[AS_SET].money)
     # Three histories that differ so much show nothing.
     assert found["monthly"].difference.low < 0 < found["monthly"].difference.high
     assert found[NEVER].difference == Interval(0.0, 0.0, 0.0, 0.0, 0.0)
-    assert not recommend(list(found.values()), "EUR", "over worlds").is_shown
+    advised = recommend(list(found.values()), "EUR", "over worlds")
+    assert not advised.is_shown
+    assert "and beat it in 2 of 3 histories." in advised.reasons[0]
+
+
+def test_without_the_policy_that_is_set_nothing_is_compared_with_it(steady: Recorded) -> None:
+    replayed = replay(steady, chosen(("monthly",)), TRAINING_COST)
+    assert [result.against_set for result in replayed.results] == [None, None]
+    assert across([replayed] * 3)[1].against_set is None
+
+
+def test_what_is_gained_over_the_rule_that_is_set_is_a_difference_of_money(turning_replay: Replay) -> None:
+    found = by_name(turning_replay)
+    for result in found.values():
+        assert result.against_set is not None
+        assert result.against_set.value == pytest.approx(result.money - found[AS_SET].money)
