@@ -16,6 +16,7 @@ class Drift(Section):
     false_discovery_rate: Share = Field(0.01, gt=0, lt=1)
     minimum_effect_psi: Amount = 0.02
     window_periods: Count = 1  # so many periods are judged together, the newest last; for periods of few leads
+    exact_rows: Count = 20_000_000  # KS and Wasserstein hold and sort a column: windows of more rows are told by bins
     segments: tuple[str, ...] = ()  # category features: drift is told within each of their groups as well
 
     @model_validator(mode="after")
@@ -42,6 +43,7 @@ class Watching(Section):
     promise_gap: Share = Field(0.20, gt=0)  # conversions more or fewer than promised, as a share of the promise
     slope_gap: Share = Field(0.25, gt=0, lt=1)  # of the log odds: 1 is as promised, below 1 too sure
     log_odds_gap: Amount = 0.25  # standard deviation over groups of how far their log odds moved
+    importance_gap: Share = Field(0.10, gt=0)  # of what drives scores, the share that moved to other features
     rejected_share: Share = Field(0.01, gt=0)
     share_rise_pp: Amount = 5.0  # of nulls, duplicates, late leads; percentage points over earlier periods
     critical_share: Share = Field(0.10, gt=0)  # a rise counts as critical where the share is above this as well
@@ -62,7 +64,7 @@ class Performance(Section):
     minimum_rows: Count = 100
     minimum_positives: Count = 20
     minimum_auc: Share = 0.75
-    minimum_recall: Share | None = None  # of the conversions, how many the capacity reaches; None: not judged
+    minimum_recall: Share | None = None  # of the conversions, how many are among the leads worked; None: not judged
     maximum_relative_auc_drop: Share = Field(0.05, gt=0, lt=1)
     maximum_conversion_drop: Share = Field(0.10, gt=0, lt=1)  # against the cohorts that matured in the reference
     reference_days: Count = 180  # how far back matured leads say what is usual: conversions, delays, calibration

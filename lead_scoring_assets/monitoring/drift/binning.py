@@ -46,6 +46,7 @@ def refuse_bad_plan(numeric: Sequence[str], categorical: Sequence[str], bins: in
 def numeric_reference(name: str, numbers: Numbers, bins: int) -> ReferenceColumn:
     """Quantile bins of a column's finite values, and the column's own rows in them."""
     edges, lone_values = _numeric_bins(numbers.finite, bins)
+    values = numbers.finite.values
     intervals = [f"({lower:.6g}, {upper:.6g}]" for lower, upper in pairwise(edges)]
     return ReferenceColumn(
         name=name,
@@ -55,6 +56,8 @@ def numeric_reference(name: str, numbers: Numbers, bins: int) -> ReferenceColumn
         bin_counts=tuple(numeric_counts(edges, lone_values, numbers).tolist()),
         edges=edges,
         lone_values=lone_values,
+        smallest=float(values[0]) if len(values) else None,
+        largest=float(values[-1]) if len(values) else None,
         distribution=numbers.finite,
     )
 
@@ -75,10 +78,10 @@ def numeric_counts(edges: Sequence[float], lone_values: Sequence[float], numbers
 
 def rows_outside(column: ReferenceColumn, finite: Distribution) -> int:
     """Finite values below the reference's smallest or above its largest; all of them where it holds none."""
-    known, values = column.distribution.values, finite.values
-    if not len(known):
+    if column.smallest is None or column.largest is None:
         return finite.n
-    inside = slice(np.searchsorted(values, known[0], side="left"), np.searchsorted(values, known[-1], side="right"))
+    first = np.searchsorted(finite.values, column.smallest, side="left")
+    inside = slice(first, np.searchsorted(finite.values, column.largest, side="right"))
     return finite.n - int(finite.weights[inside].sum())
 
 

@@ -12,6 +12,7 @@ from lead_scoring_assets.monitoring.drift.outcomes import (
     OutcomeDrift,
     Outcomes,
     Question,
+    asked_of_an_estimate,
     not_judged,
     verdicts,
     why_not_judged,
@@ -81,7 +82,6 @@ def _level(cohort: Outcomes, limit: float) -> Question:
 def _slope(cohort: Outcomes, limit: float) -> Question | None:
     """Maximum likelihood, its error from Fisher's information; None where the scores have no spread."""
     from scipy.special import expit
-    from scipy.stats import norm
 
     odds = cohort.log_odds
     spread = float(odds.std())
@@ -94,14 +94,5 @@ def _slope(cohort: Outcomes, limit: float) -> Question | None:
     if np.linalg.cond(information) > 1e12:
         return None
     slope, error = float(weights[0]) / spread, sqrt(float(np.linalg.inv(information)[0, 0])) / spread
-    effect = slope - 1
-    return Question(
-        feature=SLOPE,
-        effect=effect,
-        low=effect - Z * error,
-        high=effect + Z * error,
-        limit=limit,
-        p_value=float(2 * norm.sf(abs(effect) / error)),
-        minimum_effect_p_value=float(norm.sf((abs(effect) - limit) / error)),
-        told=f"slope {slope:.2f} [{slope - Z * error:.2f}, {slope + Z * error:.2f}], 1 was promised",
-    )
+    told = f"slope {slope:.2f} [{slope - Z * error:.2f}, {slope + Z * error:.2f}], 1 was promised"
+    return asked_of_an_estimate(SLOPE, slope - 1, error, limit, told)

@@ -19,6 +19,7 @@ from lead_scoring_assets.monitoring.drift.outcomes import (
     OutcomeDrift,
     Outcomes,
     Question,
+    asked_of_an_estimate,
     not_judged,
     verdicts,
     why_not_judged,
@@ -101,21 +102,13 @@ def _at_its_own_rate(window: Outcomes, slope: float) -> _Window:
 
 
 def _rate(then: _Window, now: _Window, limit: float) -> Question:
-    from scipy.stats import norm
-
     error = sqrt(1 / float(then.information.sum()) + 1 / float(now.information.sum()))
     moved = now.shift - then.shift
-    return Question(
-        feature=RATE,
-        effect=moved,
-        low=moved - Z * error,
-        high=moved + Z * error,
-        limit=limit,
-        p_value=float(2 * norm.sf(abs(moved) / error)),
-        minimum_effect_p_value=float(norm.sf((abs(moved) - limit) / error)),
-        told=f"conversions against scores moved by {moved:+.2f} log odds [{moved - Z * error:+.2f}, {moved + Z * error:+.2f}]"
-        " since the holdout",
+    told = (
+        f"conversions against scores moved by {moved:+.2f} log odds [{moved - Z * error:+.2f}, {moved + Z * error:+.2f}] "
+        "since the holdout"
     )
+    return asked_of_an_estimate(RATE, moved, error, limit, told)
 
 
 def _apart(feature: str, grouping: Grouping, then: _Window, now: _Window, limit: float) -> Question | None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from lead_scoring_assets.monitoring.drift.distances import FloatArray, IntArray
 
-_BLOCK = 1 << 13
+_BLOCK = 1 << 15
 _MANY_ROWS = 10_000
 
 
@@ -110,27 +110,25 @@ def _gap_and_area(reference: Distribution, current: Distribution) -> tuple[float
     cuts_b = [0, *np.searchsorted(b, starts).tolist(), len(b)]
     for block in range(blocks):
         in_a, in_b = slice(cuts_a[block], cuts_a[block + 1]), slice(cuts_b[block], cuts_b[block + 1])
-        x, y = a[in_a], b[in_b]
-        if not len(x) + len(y):
+        both = np.concatenate([a[in_a], b[in_b]])
+        if not len(both):
             continue
-        places_b = np.searchsorted(x, y, side="right") + np.arange(len(y))
-        is_from_b = np.zeros(len(x) + len(y), dtype=bool)
-        is_from_b[places_b] = True
-        merged, step = np.empty(len(is_from_b)), np.empty(len(is_from_b))
-        merged[places_b], merged[~is_from_b] = y, x
         # Whole numbers up to 2^53 are exact: steps of m for a row of the reference, of -n for one of the current sample.
-        step[places_b] = -n if current.counts is None else -n * current.counts[in_b].astype(np.float64)
-        step[~is_from_b] = m if reference.counts is None else m * reference.counts[in_a].astype(np.float64)
-        step[0] += level
-        levels = np.abs(np.cumsum(step))
+        steps = np.empty(len(both))
+        steps[: in_a.stop - in_a.start] = m if reference.counts is None else m * reference.counts[in_a]
+        steps[in_a.stop - in_a.start :] = -n if current.counts is None else -n * current.counts[in_b]
+        order = np.argsort(both, kind="stable")  # which merges: both parts are sorted
+        merged, steps = both[order], steps[order]
+        steps[0] += level
+        levels = np.cumsum(steps)
         with np.errstate(over="ignore", invalid="ignore"):
-            width = np.diff(merged)
             if last is not None:
                 area += abs(level) / n / m * (float(merged[0]) - last)
+            level, last = float(levels[-1]), float(merged[-1])
+            levels, width = np.abs(levels), np.diff(merged)
             area += float(np.sum(levels[:-1] * width)) / n / m
-        is_last_of_its_value = np.append(width > 0, True)
-        gap = max(gap, float(levels[is_last_of_its_value].max()))
-        level, last = float(np.sum(step)), float(merged[-1])
+        # Between equal values the distribution functions have no level of their own.
+        gap = max(gap, float(levels[-1]), float(np.max(levels[:-1], where=width > 0, initial=0.0)))
     return gap / n / m, area if np.isfinite(area) else None
 
 

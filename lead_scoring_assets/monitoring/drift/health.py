@@ -1,4 +1,5 @@
-"""Whether what arrived is whole: rows refused or sent twice, leads told late, values missing, and how many leads came.
+"""Whether what arrived is whole: rows refused or sent twice, leads told late, values missing. How many leads came is judged in
+`volume.py`.
 
 Judged against earlier periods, not against a model: this works before there is one. Shares and counts come in, verdicts
 go out; counting is done elsewhere.
@@ -6,19 +7,15 @@ go out; counting is done elsewhere.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
 from typing import Literal
 
-from lead_scoring_assets.evaluation.metrics import share as share_interval
+from lead_scoring_assets.evaluation.metrics import difference, share
 from lead_scoring_assets.monitoring.drift.measure import Severity
 from lead_scoring_assets.monitoring.drift.significance import benjamini_hochberg
 from lead_scoring_assets.settings import Watching
 
 HealthStatus = Literal["ok", "warning", "critical", "nothing_arrived", "insufficient_data", "not_computable"]
 Measure = Literal["rejected", "duplicates", "late", "missing", "volume"]
-
-LEAST_PERIODS = 4
-"""With fewer earlier periods nobody knows how much a month differs from the next."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +31,10 @@ class SharePair:
 
 
 @dataclass(frozen=True)
-class Volume:
-    """How many leads came in a period of so many days."""
-
-    leads: int
-    days: float
-
-
-@dataclass(frozen=True)
 class Health:
     """The verdict on one figure. `value`: a share or a count, `low` to `high` its 95 % interval, for a volume the interval
-    in which it was expected; `expected` from earlier periods. None where it cannot be said."""
+    in which it was expected; `expected` from earlier periods; `change_pp` of a share with its 95 % interval. None where it
+    cannot be said."""
 
     measure: Measure
     subject: str
@@ -58,6 +48,8 @@ class Health:
     high: float | None = None
     expected: float | None = None
     change_pp: float | None = None
+    change_low_pp: float | None = None
+    change_high_pp: float | None = None
     adjusted_p_value: float | None = None
 
 
@@ -81,62 +73,22 @@ def judge_shares(
     return judged
 
 
-def judge_volume(now: Volume, before: Sequence[Volume], false_alarm_rate: float, *, subject: str = "leads") -> Health:
-    """Whether as many leads came as earlier periods let expect, each at its own length in days; trend and season are not
-    modelled, so that both widen the interval.
-
-    rate × days ± t sqrt(dispersion × rate × days × (1 + days / days before)): the prediction interval of counts that vary
-    more than Poisson's (quasi-Poisson, as in Menssen and Schaarschmidt's predint, 2022), with the dispersion from Pearson's
-    X² over its degrees of freedom, at least 1, and Student's t for having estimated it. A period in which nothing came has
-    a status of its own, which is harmless only where none was within the interval.
-    """
-    from scipy.stats import t
-
-    known = [period for period in before if period.days > 0]
-    days_before = sum(period.days for period in known)
-    if len(known) < LEAST_PERIODS or now.days <= 0:
-        reason = f"{now.leads:,} {subject}; {LEAST_PERIODS} earlier periods are needed to expect a number, found {len(known)}"
-        return _volume(now, subject, len(known), "insufficient_data" if now.leads else "nothing_arrived", "LOW", reason)
-    rate = sum(period.leads for period in known) / days_before
-    if not rate:
-        reason = f"{now.leads:,} {subject}, and none in {len(known)} earlier periods"
-        return _volume(now, subject, len(known), "not_computable" if now.leads else "nothing_arrived", "LOW", reason)
-    expected = rate * now.days
-    squares = sum((period.leads - rate * period.days) ** 2 / (rate * period.days) for period in known)
-    dispersion = max(1.0, squares / (len(known) - 1))
-    reach = float(t.isf(false_alarm_rate / 2, len(known) - 1))
-    half = reach * sqrt(dispersion * expected * (1 + now.days / days_before))
-    low, high = max(0.0, expected - half), expected + half
-    told = (
-        f"{now.leads:,} {subject}, {low:,.0f} to {high:,.0f} were expected from {len(known)} earlier periods "
-        f"(dispersion {dispersion:.1f})"
-    )
-    status: HealthStatus = "ok" if low <= now.leads <= high else "warning"
-    severity: Severity = "LOW" if status == "ok" else "MEDIUM"
-    if not now.leads:
-        status, severity = "nothing_arrived", "CRITICAL" if low > 0 else "LOW"
-        told = f"nothing arrived: {told}"
-    found = _volume(now, subject, len(known), status, severity, told)
-    return replace(found, low=low, high=high, expected=expected)
-
-
-def _volume(now: Volume, subject: str, periods: int, status: HealthStatus, severity: Severity, reason: str) -> Health:
-    return Health("volume", subject, status, severity, reason, now.leads, periods, value=float(now.leads))
-
-
 def _described(pair: SharePair) -> Health:
-    interval = share_interval(pair.measure, float(pair.found), pair.n)
+    now = share(pair.measure, pair.found, pair.n)
     found = Health(pair.measure, pair.subject, "insufficient_data", "LOW", "", pair.n, pair.n_before)
     if not pair.n:
         return replace(found, reason=f"no row of {pair.subject} to look at")
-    told = f"{interval.value:.1%} [{interval.low:.1%}, {interval.high:.1%}] of {pair.n:,} {_WORDS[pair.measure]}"
-    found = replace(found, value=interval.value, low=interval.low, high=interval.high, reason=told)
+    told = f"{now.value:.1%} [{now.low:.1%}, {now.high:.1%}] of {pair.n:,} {_WORDS[pair.measure]}"
+    found = replace(found, value=now.value, low=now.low, high=now.high, reason=told)
     if not pair.n_before:
         return found
-    expected = pair.found_before / pair.n_before
-    change = 100 * (interval.value - expected)
-    told += f", {expected:.1%} of {pair.n_before:,} before: {change:+.1f} percentage points"
-    return replace(found, expected=expected, change_pp=change, reason=told)
+    before = share(pair.measure, pair.found_before, pair.n_before)
+    rise = difference(before, now)
+    change, low, high = (100 * value for value in (rise.value, rise.low, rise.high))
+    told += (
+        f", {before.value:.1%} of {pair.n_before:,} before: {change:+.1f} [{low:+.1f}, {high:+.1f}] percentage points"
+    )
+    return replace(found, expected=before.value, change_pp=change, change_low_pp=low, change_high_pp=high, reason=told)
 
 
 _WORDS: dict[Measure, str] = {

@@ -1,10 +1,14 @@
 """References kept with the model they belong to, in the append-only table `drift_reference`: one row a column, and one for
-the whole. A reference is named by its content, and that name stands in every row of drift."""
+the whole. A reference is named by its content, and that name stands in every row of drift.
+
+Bins need a few kilobytes; the finite values, which only comparisons row by row look at, may be hundreds of megabytes. They
+lie in columns of their own, as float64 and int64 of the lowest byte first, and are read when somebody asks for them.
+"""
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,12 +32,12 @@ SCHEMA = pa.schema(
         ("definition", pa.string()),
         ("feature", pa.string()),
         ("content", pa.string()),
-        ("distinct_values", pa.list_(pa.float64())),
-        ("distinct_counts", pa.list_(pa.int64())),
+        ("finite_values", pa.binary()),
+        ("value_counts", pa.binary()),
     ]
 )
 _WHOLE = ""
-_VALUES = ("distinct_values", "distinct_counts")
+_FORM = 2  # of the table's rows; references of an older form are made again
 
 Row = Mapping[str, Any]
 
@@ -48,15 +52,17 @@ class KeptReference:
 
 def definition_of(bins: int, features: Sequence[str], segments: Sequence[str]) -> str:
     """What decides how a reference is made of rows, as text: those of different definitions are not the same."""
-    return _json({"version": DEFINITION_VERSION, "bins": bins, "features": list(features), "segments": list(segments)})
+    of = {"form": _FORM, "version": DEFINITION_VERSION, "bins": bins}
+    return _json({**of, "features": list(features), "segments": list(segments)})
 
 
 def find(lakehouse: Lakehouse, model_fingerprint: str, definition: str) -> KeptReference | None:
-    """The reference that was kept for a model; None where there is none of that definition."""
+    """The bins of the reference that was kept for a model; None where there is none of that definition."""
     if not lakehouse.exists(TABLE):
         return None
     rows = query(
-        "FROM kept WHERE model_fingerprint = $1 AND definition = $2 ORDER BY reference_id, feature",
+        "SELECT reference_id, feature, content FROM kept WHERE model_fingerprint = $1 AND definition = $2 "
+        "ORDER BY reference_id, feature",
         {"kept": lakehouse.scan(TABLE)},
         [model_fingerprint, definition],
     )
@@ -64,7 +70,32 @@ def find(lakehouse: Lakehouse, model_fingerprint: str, definition: str) -> KeptR
         return None
     # Two processes may have kept it at the same time: the same content, or the first of the two by name.
     first = rows["reference_id"][0].as_py()
-    return KeptReference(first, from_rows(rows_of(rows.filter(pc.equal(rows["reference_id"], first)))))
+    return KeptReference(first, from_rows(rows.filter(pc.equal(rows["reference_id"], first)).to_pylist()))
+
+
+def with_values(lakehouse: Lakehouse, kept: KeptReference) -> ReferenceState:
+    """The reference with its finite values, as they were kept."""
+    rows = query(
+        "SELECT feature, finite_values, value_counts FROM kept WHERE reference_id = $1",
+        {"kept": lakehouse.scan(TABLE)},
+        [kept.id],
+    )
+    return holding(kept.state, rows)
+
+
+def holding(state: ReferenceState, rows: pa.Table) -> ReferenceState:
+    """`state` with the values that its rows hold, where they lie: none is copied."""
+    found = {
+        feature: Distribution(
+            np.frombuffer(values.as_buffer() or b"", dtype="<f8"),
+            np.frombuffer(counts.as_buffer(), dtype="<i8") if counts.is_valid else None,
+        )
+        for feature, values, counts in zip(
+            rows["feature"].to_pylist(), rows["finite_values"], rows["value_counts"], strict=True
+        )
+    }
+    columns = (replace(column, distribution=found[column.name]) for column in state.columns)
+    return replace(state, columns=tuple(columns))
 
 
 def keep(
@@ -83,23 +114,13 @@ def reference_id(reference: ReferenceState) -> str:
     digest = hashlib.sha256()
     for row in to_rows(reference):
         digest.update(f"{row['feature']}\n{row['content']}\n".encode())
-        for values in (row["distinct_values"], row["distinct_counts"]):
-            digest.update(b"-" if values is None else np.ascontiguousarray(values).tobytes())
+        for values in (row["finite_values"], row["value_counts"]):
+            digest.update(b"-" if values is None else values)
     return digest.hexdigest()
 
 
-def rows_of(table: pa.Table) -> list[dict[str, Any]]:
-    """The rows of a table as `from_rows` takes them, with the millions of values as arrays."""
-    rows: list[dict[str, Any]] = table.drop_columns(list(_VALUES)).to_pylist()
-    for place, row in enumerate(rows):
-        for name in _VALUES:
-            values = table[name][place].values
-            row[name] = None if values is None else values.to_numpy()
-    return rows
-
-
 def to_rows(reference: ReferenceState) -> list[dict[str, Any]]:
-    """One row for the whole and one a column: strict JSON, and the distinct values, of which no bit is lost."""
+    """One row for the whole and one a column: strict JSON, and the finite values, of which no bit is lost."""
     whole = {
         "n_rows": reference.n_rows,
         "bins": reference.bins,
@@ -112,13 +133,13 @@ def to_rows(reference: ReferenceState) -> list[dict[str, Any]]:
     }
     columns = [*reference.columns, *([reference.missingness] if reference.missingness else [])]
     return [
-        {"feature": _WHOLE, "content": _json(whole), "distinct_values": None, "distinct_counts": None},
+        {"feature": _WHOLE, "content": _json(whole), "finite_values": None, "value_counts": None},
         *(_column_row(column) for column in columns),
     ]
 
 
 def from_rows(rows: Iterable[Row]) -> ReferenceState:
-    """Inverse of `to_rows`, in whatever order the rows come and however often."""
+    """Inverse of `to_rows` but for the finite values, in whatever order the rows come and however often."""
     by_feature = {row["feature"]: row for row in rows}
     whole = json.loads(by_feature[_WHOLE]["content"])
     missingness = by_feature.get(whole["missingness"])
@@ -144,6 +165,8 @@ def _column_row(column: ReferenceColumn) -> dict[str, Any]:
         # The outer edges are always infinite and JSON has no infinity.
         "inner_edges": column.edges[1:-1],
         "lone_values": column.lone_values,
+        "smallest": column.smallest,
+        "largest": column.largest,
         "categories": column.categories,
         "rare_categories": sorted(column.rare_categories),
         "once_seen": column.once_seen,
@@ -154,15 +177,14 @@ def _column_row(column: ReferenceColumn) -> dict[str, Any]:
     return {
         "feature": column.name,
         "content": _json(content),
-        "distinct_values": values if column.kind == "numeric" else None,
-        "distinct_counts": counts,
+        "finite_values": values.astype("<f8").tobytes() if column.kind == "numeric" else None,
+        "value_counts": None if counts is None else counts.astype("<i8").tobytes(),
     }
 
 
 def _column(row: Row) -> ReferenceColumn:
     content = json.loads(row["content"])
     inner_edges, is_numeric = content.pop("inner_edges"), content["kind"] == "numeric"
-    counts = row["distinct_counts"]
     lists: dict[str, Any] = {
         name: tuple(content.pop(name)) for name in ("bin_labels", "bin_counts", "lone_values", "categories")
     }
@@ -172,10 +194,6 @@ def _column(row: Row) -> ReferenceColumn:
         **lists,
         rare_categories=rare,
         edges=(-np.inf, *inner_edges, np.inf) if is_numeric else (),
-        distribution=Distribution(
-            np.asarray(() if row["distinct_values"] is None else row["distinct_values"], dtype=np.float64),
-            None if counts is None else np.asarray(counts, dtype=np.int64),
-        ),
     )
 
 

@@ -87,17 +87,16 @@ def _against(installation: Installation, champion: Deployment, periods: Sequence
     earlier = {key for keys in windows.values() for key in keys} - windows.keys()
     counted = kept_counts(lakehouse, reference.id, sorted(earlier))
     counted |= _count(installation, reference, sorted((earlier | windows.keys()) - counted.keys()))
+    sums = {period.key: summed([counted[key] for key in windows[period.key]]) for period in periods}
+    few = {key for key, found in sums.items() if found.whole.n_rows <= settings.drift.exact_rows}
+    values = kept_reference.with_values(lakehouse, reference) if few else None
     measured = []
     for period in periods:
-        keys = windows[period.key]
-        found = summed([counted[key] for key in keys])
-        window = judge_window(
-            reference.state,
-            found.whole,
-            Limits.of(settings.drift),
-            exact=compare_rows(reference.state, lakehouse.scan(_ROWS, periods=keys)),
-            groups=found.groups,
-        )
+        found = sums[period.key]
+        limits, exact = Limits.of(settings.drift), None
+        if values and period.key in few:
+            exact = compare_rows(values, lakehouse.scan(_ROWS, periods=windows[period.key]))
+        window = judge_window(reference.state, found.whole, limits, exact=exact, groups=found.groups)
         measured.append(MeasuredPeriod(period, champion, window, reference, counted[period.key]))
     return measured
 

@@ -82,7 +82,10 @@ def _of_feature(drift: FeatureDrift, scope: str) -> Iterator[dict[str, Any]]:
 
 def _why_no_value(drift: FeatureDrift) -> str:
     if drift.ks_statistic is None:
-        return f"{drift.feature} was not compared row by row: a window holds no finite value, or its rows are gone."
+        return (
+            f"{drift.feature} was not compared row by row: a window holds no finite value, its rows are gone, "
+            "or they are more than drift.exact_rows."
+        )
     return f"{drift.feature} is constant in the reference, or too large for its spread to be a number."
 
 

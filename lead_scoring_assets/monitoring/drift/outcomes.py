@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lead_scoring_assets.evaluation.means import Z
 from lead_scoring_assets.evaluation.metrics import Floats
 from lead_scoring_assets.monitoring.drift.measure import Severity, Status
 from lead_scoring_assets.monitoring.drift.significance import benjamini_hochberg
@@ -55,6 +56,22 @@ class Question:
     p_value: float
     minimum_effect_p_value: float
     told: str
+
+
+def asked_of_an_estimate(feature: str, effect: float, error: float, limit: float, told: str) -> Question:
+    """The question of an estimate that is normal around the truth with this standard error."""
+    from scipy.stats import norm
+
+    return Question(
+        feature=feature,
+        effect=effect,
+        low=effect - Z * error,
+        high=effect + Z * error,
+        limit=limit,
+        p_value=float(2 * norm.sf(abs(effect) / error)),
+        minimum_effect_p_value=float(norm.sf((abs(effect) - limit) / error)),
+        told=told,
+    )
 
 
 @dataclass(frozen=True)

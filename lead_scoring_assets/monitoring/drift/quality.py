@@ -4,6 +4,7 @@ from typing import Any
 
 from lead_scoring_assets.contracts.findings import Finding
 from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.monitoring.drift.lasting import loud_since
 from lead_scoring_assets.periods import Period
 from lead_scoring_assets.promotion.deployments import Deployments
 
@@ -34,7 +35,12 @@ def no_feature_drifted(installation: Installation, period: Period) -> Finding:
     rows = _rows(installation, "feature_drift", period)
     drifted = sorted((row for row in rows if row["status"] == "drift"), key=lambda row: -row["psi_debiased"])
     not_judged = sum(row["status"] in ("insufficient_data", "not_computable") for row in rows)
-    told = ", ".join(f"{row['feature']} (PSI {row['psi_debiased']:.2f}, n = {row['n_current']:,})" for row in drifted)
+    since = loud_since(installation, "feature_drift", period, ["feature"], ["drift"]) if drifted else {}
+    told = ", ".join(
+        f"{row['feature']} (PSI {row['psi_debiased']:.2f}, n = {row['n_current']:,}"
+        + (f", still since {since[row['feature'],]})" if (row["feature"],) in since else ")")
+        for row in drifted
+    )
     sentence = f"{len(drifted)} of {len(rows)} features drifted" + (f": {told}" if told else "")
     if not_judged:
         sentence += f"; {not_judged} could not be judged"

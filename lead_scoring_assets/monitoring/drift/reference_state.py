@@ -26,7 +26,8 @@ class ReferenceColumn:
     ----------
     edges : ascending, from -inf to +inf; empty for a categorical column.
     lone_values : values too frequent to share a bin; they never count in an interval.
-    distribution : the finite reference values, and how often each occurs.
+    smallest, largest : of the finite reference values; None where there is none, and for categories.
+    distribution : the finite reference values, and how often each occurs; empty where only the bins were read.
     categories, rare_categories : names with a bin of their own, and names pooled as "other".
     once_seen, twice_seen : categories with exactly one and exactly two rows among `tail_rows` (Good-Turing estimate).
     """
@@ -38,6 +39,8 @@ class ReferenceColumn:
     bin_counts: tuple[int, ...]
     edges: tuple[float, ...] = ()
     lone_values: tuple[float, ...] = ()
+    smallest: float | None = None
+    largest: float | None = None
     distribution: Distribution = field(default_factory=Distribution, repr=False)
     categories: tuple[str, ...] = ()
     rare_categories: frozenset[str] = frozenset()

@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 import numpy as np
 
+from lead_scoring_assets.evaluation.metrics import difference, share
 from lead_scoring_assets.monitoring.drift.counts import Counts
 from lead_scoring_assets.monitoring.drift.distances import (
     SMOOTHING,
@@ -71,7 +72,8 @@ class FeatureDrift:
     wasserstein_sd : mean distance between both windows' values in standard deviations of the reference; for people too.
     adjusted_p_value : of "nothing moved", Benjamini-Hochberg over the features.
     minimum_effect_p_value : of "PSI is at most the minimum effect", Benjamini-Hochberg over the features.
-    null_rate_change_pp : share missing now minus then, percentage points.
+    null_rate_change_pp : share missing now minus then, percentage points; `_low_pp` to `_high_pp` is its 95 % interval
+        (Newcombe 1998).
     new_category_share : share of current rows in a category the reference never held (None for numeric features).
     vanished_category_share : share of reference rows in categories that no current row has, of those categories of which
         at least five rows were expected (None for numeric features).
@@ -105,6 +107,8 @@ class FeatureDrift:
     wasserstein_sd: float | None = None
     vanished_category_share: float | None = None
     vanished_categories: str | None = None
+    null_rate_change_low_pp: float | None = None
+    null_rate_change_high_pp: float | None = None
 
 
 def measure_counts(
@@ -139,6 +143,7 @@ def measure_column(
             f"chance: {SMALLEST_EXPECTED_COUNT:g} are needed of each window in each."
         )
         return FeatureDrift(column.name, column.kind, n, m, "insufficient_data", reason)
+    nulls = difference(share("nulls", column.n_missing, n), share("nulls", int(raw[-1]), m))
     drift = FeatureDrift(
         feature=column.name,
         kind=column.kind,
@@ -157,7 +162,9 @@ def measure_column(
         chi_square_p_value=chi_square.p_value,
         cramers_v=chi_square.cramers_v,
         minimum_effect_p_value=minimum_effect_p_value(chi_square, n, m, minimum_effect_psi=limits.minimum_effect_psi),
-        null_rate_change_pp=100 * (int(raw[-1]) / m - column.n_missing / n),
+        null_rate_change_pp=100 * nulls.value,
+        null_rate_change_low_pp=100 * nulls.low,
+        null_rate_change_high_pp=100 * nulls.high,
     )
     if column.kind == "categorical":
         return _with_categories(drift, column, raw)

@@ -124,6 +124,23 @@ def test_windows_are_sums_of_periods_kept_or_counted_again(new_world: Callable[.
     assert again.window == together.window
 
 
+def test_windows_of_many_rows_are_told_by_their_bins(new_world: Callable[..., World]) -> None:
+    world = new_world(exact_rows=400)
+    world.writes("lead_features", FIRST, 400)
+    world.writes("lead_features", SECOND, 401)
+    few, many = (
+        next(d for d in found.window.features if d.feature == "age") for found in world.measures(FIRST, SECOND)
+    )
+    assert few.ks_statistic is not None
+    assert (many.status, many.ks_statistic, many.wasserstein_sd) == ("ok", None, None)
+    assert many.psi is not None
+    assert world.materialises(SECOND, SECOND).success
+    rows = world.house.lakehouse.read("drift_metrics", periods=[SECOND]).to_pylist()
+    [told] = [row for row in rows if (row["feature"], row["metric"], row["scope"]) == ("age", "ks", "feature")]
+    assert told["status"] == "not_computable"
+    assert "more than drift.exact_rows" in told["reason"]
+
+
 def test_counts_of_another_reference_are_not_used(new_world: Callable[..., World]) -> None:
     world = new_world(window_periods=2)
     world.writes("lead_features", FIRST, 150)
@@ -169,6 +186,21 @@ def test_a_reference_that_no_longer_exists_is_told_and_is_never_no_drift(
     assert set(metrics["status"].to_pylist()) == {"not_computable"}
     assert pc.all(pc.is_null(metrics["value"])).as_py()
     assert quality.every_feature_judged(world.house, world.home.settings.calendar.period(FIRST)).passed
+
+
+def test_a_clock_that_jumps_changes_nothing_that_was_said(new_world: Callable[..., World]) -> None:
+    """Back: a month measured again after a newer champion went live. Forward: a month of which nothing can be known."""
+    world = new_world()
+    world.writes("lead_features", FIRST, 500)
+    world.writes("lead_features", SECOND, 500)
+    [before] = world.measures(FIRST)
+    world.writes("training_set", FIRST, 2_000, older, split="train")
+    world.deploys(2, FIRST)
+    again, later = world.measures(FIRST, SECOND)
+    assert (again.window, again.counted) == (before.window, before.counted)
+    assert (again.champion.version, later.champion.version) == (1, 2)
+    [future] = world.measures("2031-01")
+    assert set(statuses(future).values()) == {"insufficient_data"}
 
 
 def test_a_feature_the_model_never_knew_stops_no_other(new_world: Callable[..., World]) -> None:
@@ -232,6 +264,14 @@ def test_three_tables_tell_the_same_measurement_and_the_same_again(new_world: Ca
         assert quality.no_feature_drifted(world.house, period).passed == (key == FIRST)
     assert world.materialises(FIRST, SECOND).success
     assert {name: lakehouse.read(name) for name in tables} == tables
+    world.writes("lead_features", THIRD, 2_500, older)
+    assert world.materialises(THIRD, THIRD).success
+    begun, lasting = (
+        quality.no_feature_drifted(world.house, world.home.settings.calendar.period(key)) for key in (SECOND, THIRD)
+    )
+    assert "still" not in begun.sentence
+    assert f"still since {SECOND}" in lasting.sentence
+    assert not lasting.passed
 
 
 def test_rows_that_no_count_holds_are_noticed(new_world: Callable[..., World]) -> None:

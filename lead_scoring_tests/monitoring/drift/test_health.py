@@ -1,8 +1,6 @@
 """Health of what arrived: shares that rose, how many leads came, and rates of false alarms by simulation."""
 
 import math
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from lead_scoring_assets.monitoring.drift.health import Health, Measure, SharePair, Volume, judge_shares, judge_volume
+from lead_scoring_assets.monitoring.drift.health import Health, Measure, SharePair, judge_shares
 from lead_scoring_assets.settings import Watching
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -48,6 +46,15 @@ def test_the_interval_is_wilsons_and_the_test_fishers() -> None:
     found = missing(30, 300, 10, 700)
     interval = stats.binomtest(30, 300).proportion_ci(method="wilson")
     assert (found.value, found.low, found.high) == pytest.approx((0.1, interval.low, interval.high))
+    before = stats.binomtest(10, 700).proportion_ci(method="wilson")
+    below, above = (
+        math.hypot(0.1 - interval.low, before.high - 1 / 70),
+        math.hypot(interval.high - 0.1, 1 / 70 - before.low),
+    )
+    change = 0.1 - 1 / 70
+    assert (found.change_low_pp, found.change_high_pp) == pytest.approx(
+        (100 * (change - below), 100 * (change + above))
+    )
     expected = stats.fisher_exact([[30, 270], [10, 690]], alternative="greater").pvalue
     assert found.adjusted_p_value == pytest.approx(expected)
 
@@ -101,85 +108,3 @@ def test_every_pair_has_its_row_whatever_stands_beside_it(numbers: list[tuple[in
         if row.status != "ok":
             # Company makes an alarm rarer, never more frequent.
             assert alone.status == row.status
-
-
-# How many leads came.
-
-
-def months(*leads: int) -> list[Volume]:
-    return [Volume(count, 30.0) for count in leads]
-
-
-def test_poisson_counts_have_the_closed_form() -> None:
-    found = judge_volume(Volume(100, 30.0), months(100, 100, 100, 100, 100), 0.05)
-    half = stats.t.isf(0.025, 4) * math.sqrt(100 * (1 + 1 / 5))
-    assert (found.expected, found.low, found.high) == pytest.approx((100, 100 - half, 100 + half))
-
-
-def test_a_longer_month_is_expected_to_bring_more() -> None:
-    found = judge_volume(Volume(310, 31.0), months(280, 300, 320, 300), 0.01)
-    assert found.expected == pytest.approx(310)
-
-
-@pytest.mark.parametrize(("leads", "status"), [(1_000, "ok"), (500, "warning"), (1_600, "warning")])
-def test_far_more_or_fewer_than_usual(leads: int, status: str) -> None:
-    assert judge_volume(Volume(leads, 30.0), months(980, 1_040, 990, 1_010, 1_030, 950), 0.01).status == status
-
-
-def test_what_varies_much_may_vary() -> None:
-    assert judge_volume(Volume(500, 30.0), months(400, 1_900, 800, 1_500, 600, 1_000), 0.01).status == "ok"
-
-
-@pytest.mark.parametrize(
-    ("before", "severity"),
-    [
-        (months(100, 120, 90, 110), "CRITICAL"),
-        (months(0, 0, 0, 0), "LOW"),
-        (months(9, 0, 14, 0, 11, 0), "LOW"),  # every other period brings none: as usual
-        ([], "LOW"),
-    ],
-)
-def test_nothing_has_a_status_of_its_own(before: list[Volume], severity: str) -> None:
-    found = judge_volume(Volume(0, 30.0), before, 0.01)
-    assert (found.status, found.severity) == ("nothing_arrived", severity)
-
-
-@pytest.mark.parametrize(
-    ("before", "status"),
-    [([], "insufficient_data"), (months(5, 5, 5), "insufficient_data"), (months(0, 0, 0, 0), "not_computable")],
-)
-def test_without_a_history_nothing_is_expected(before: list[Volume], status: str) -> None:
-    found = judge_volume(Volume(7, 30.0), before, 0.01)
-    assert (found.status, found.expected) == (status, None)
-
-
-@pytest.mark.parametrize("dispersion", [1, 5, 50])
-@pytest.mark.parametrize("history", [4, 12])
-def test_false_alarms_of_the_volume(dispersion: int, history: int) -> None:
-    """Stated 1 %; counts that vary fifty times more than Poisson's are skew, and 2 % is what an interval then keeps."""
-    rng = np.random.default_rng(0)
-
-    def came(days: float) -> int:
-        mean = 10 * days
-        if dispersion == 1:
-            return int(rng.poisson(mean))
-        return int(rng.negative_binomial(mean / (dispersion - 1), 1 / dispersion))
-
-    runs = 400
-    rung = sum(
-        judge_volume(
-            Volume(came(30), 30), [Volume(came(days), days) for days in rng.choice([28.0, 30.0, 31.0], history)], 0.01
-        ).status
-        != "ok"
-        for _ in range(runs)
-    )
-    assert stats.binom.sf(rung - 1, runs, 0.02) > 0.001
-
-
-@given(st.lists(st.integers(0, 10_000), max_size=15), st.integers(0, 10_000))
-def test_the_interval_holds_what_was_expected_and_no_less_than_nothing(before: list[int], leads: int) -> None:
-    found: Any = judge_volume(Volume(leads, 30.0), months(*before), 0.01)
-    if found.expected is not None:
-        assert 0 <= found.low <= found.expected <= found.high
-        assert found.status in ("ok", "warning", "nothing_arrived")
-    assert replace(found, reason="").value == leads

@@ -303,6 +303,7 @@ def test_the_side_facts_of_a_fault_are_exact() -> None:
     assert score.out_of_range_share == 1
     assert score.ks_statistic == pytest.approx(1)
     assert calls.null_rate_change_pp == pytest.approx(30)
+    assert calls.null_rate_change_low_pp < 30 < calls.null_rate_change_high_pp
     assert source.new_category_share == pytest.approx(0.2)
     assert (source.ks_statistic, source.out_of_range_share, calls.new_category_share) == (None, None, None)
 

@@ -59,7 +59,7 @@ def test_a_table_gives_the_reference_counts_and_distances_of_the_same_frame(seed
     of_table = reference_of_rows(table(before), NUMERIC, CATEGORICAL)
     for one, other in zip(to_rows(of_frame), to_rows(of_table), strict=True):
         assert one["content"] == other["content"]
-        assert np.array_equal(one["distinct_values"], other["distinct_values"]) or one["distinct_values"] is None
+        assert one["finite_values"] == other["finite_values"]
     counts, exact = read_frame(of_frame, now)
     assert count_rows(of_table, table(now)) == {(): counts}
     assert compare_rows(of_table, table(now)) == exact
@@ -79,6 +79,15 @@ def test_counts_of_parts_and_of_groups_add_up_to_those_of_the_whole(seed: int, c
     of_frame = [count_frame(state, now[now["group"] == group]) for group in ("g1", "g2")]
     assert [groups["g1",], groups["g2",]] == of_frame
     assert all(sum(rows) == whole.n_rows for rows in whole.bins.values())
+
+
+def test_where_the_reference_holds_no_number_every_finite_one_is_outside() -> None:
+    before = pd.DataFrame({"x": [np.nan, np.inf] * 20, "y": [np.nan, 1.0] * 20})
+    now = pd.DataFrame({"x": [1.0, -2.0, np.nan, np.inf, -np.inf], "y": [1.0, 0.5, np.nan, np.inf, -np.inf]})
+    state = reference_of_rows(pa.table(before), ["x", "y"], [])
+    counts = count_rows(state, pa.table(now))[()]
+    assert counts == count_frame(state, now)
+    assert counts.outside == {"x": 2, "y": 1}
 
 
 def test_counts_of_different_bins_do_not_add() -> None:

@@ -1,14 +1,19 @@
 """What came in a period and in those before it, counted where it lies: the facts that `health` judges."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pyarrow as pa
 
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.names import quoted
 from lead_scoring_assets.lakehouse.query import query
-from lead_scoring_assets.monitoring.drift.health import SharePair, Volume
+from lead_scoring_assets.monitoring.drift.health import SharePair
+from lead_scoring_assets.monitoring.drift.volume import Volume
 from lead_scoring_assets.periods import Period
+
+A_YEAR = timedelta(weeks=52)
+"""Whole weeks, so that a day is compared with the same day of the week; a month begins in the same month either way."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,7 @@ class Arrived:
 
 
 def count_arrivals(installation: Installation, period: Period) -> Arrived:
-    """Count what came in `period` and in up to `history_periods` periods before it.
+    """Count what came in `period` and in up to `history_periods` periods before it; of leads, in the year before as well.
 
     Raises:
         LakehouseError: a table of ingestion, or lead_features, does not exist.
@@ -30,9 +35,17 @@ def count_arrivals(installation: Installation, period: Period) -> Arrived:
     calendar = settings.calendar
     earlier = [past for past in calendar.through(period) if past.start < period.start]
     earlier = earlier[-settings.watching.history_periods :]
-    leads = _leads(installation, period, earlier)
-    came = [past.key for past in earlier if leads[past.key][0]]
-    history = [past for past in earlier if came and past.key >= came[0]]  # keys are in order of time
+    a_year_ago = {each.key: calendar.containing(each.start - A_YEAR) for each in [*earlier, period]}
+    known = sorted({each for each in (*a_year_ago.values(), *earlier, period) if each.start >= calendar.start})
+    leads = _leads(installation, known)
+    came = [past.key for past in known if past.key != period.key and leads[past.key][0]]
+    since = [past for past in known if came and past.key >= came[0]]  # keys are in order of time
+    history = [past for past in earlier if past in since]
+
+    def volume(each: Period) -> Volume:
+        ago = a_year_ago[each.key]
+        return Volume(leads[each.key][0], _days(each), Volume(leads[ago.key][0], _days(ago)) if ago in since else None)
+
     late = SharePair(
         "late",
         "raw_leads",
@@ -41,18 +54,17 @@ def count_arrivals(installation: Installation, period: Period) -> Arrived:
     )
     return Arrived(
         shares=[*_files(installation, period, earlier), late, *_missing(installation, period, earlier)],
-        now=_volume(period, leads[period.key][0]),
-        before=[_volume(past, leads[past.key][0]) for past in history],
+        now=volume(period),
+        before=[volume(past) for past in history],
     )
 
 
-def _volume(period: Period, leads: int) -> Volume:
-    return Volume(leads, (period.end - period.start).total_seconds() / 86_400)
+def _days(period: Period) -> float:
+    return (period.end - period.start) / timedelta(days=1)
 
 
-def _leads(installation: Installation, period: Period, earlier: list[Period]) -> dict[str, tuple[int, int]]:
+def _leads(installation: Installation, periods: list[Period]) -> dict[str, tuple[int, int]]:
     """Of each period: leads that were told for the first time, and of these how many were created in an earlier period."""
-    periods = [*earlier, period]
     starts = pa.table({"period": [past.key for past in periods], "start": [past.start for past in periods]})
     rows = query(
         """

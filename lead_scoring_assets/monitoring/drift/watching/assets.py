@@ -8,6 +8,7 @@ import pyarrow as pa
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.monitoring.drift.watching.measuring import (
     HEALTH_SCHEMA,
+    IMPORTANCE_SCHEMA,
     OUTCOMES_SCHEMA,
     POLICIES_SCHEMA,
     SCORES_SCHEMA,
@@ -16,13 +17,14 @@ from lead_scoring_assets.monitoring.drift.watching.measuring import (
     health_of,
 )
 from lead_scoring_assets.monitoring.partitions import MONITORING
-from lead_scoring_assets.partitions import HEALTH_HISTORY, MATURING, ONE_RUN, PERIODS, periods_of
+from lead_scoring_assets.partitions import HEALTH_HISTORY, MATURING, ONE_RUN, PERIODS, VOLUME_HISTORY, periods_of
 from lead_scoring_assets.plots import bar_plot, interval_plot
 
 _DESCRIPTIONS = {
     "prediction_drift": "Whether the live model's scores are spread as on its holdout: PSI, JS, KL, KS, mean, ties.",
     "calibration_drift": "Whether the champion keeps its promise on the newest matured leads: level and slope, with intervals.",
     "concept_drift": "Whether outcomes follow from what is known of a lead as on the champion's holdout: rate, scores, features.",
+    "importance_drift": "Whether the champion scores for the same reasons as on its holdout: the share of importance that moved.",
     "drift_policies": "What each policy of thresholds would say of features and scores: the documents' and the calibrated alarm.",
 }
 
@@ -49,28 +51,29 @@ _DESCRIPTIONS = {
 )
 def watching(
     context: dg.AssetExecutionContext, installation: dg.ResourceParam[Installation]
-) -> tuple[pa.Table, pa.Table, pa.Table, pa.Table]:
+) -> tuple[pa.Table, pa.Table, pa.Table, pa.Table, pa.Table]:
     """Scores against the champion's holdout, and the newest matured leads against what the champion says of them."""
     rows: dict[str, list[Row]] = {table: [] for table in _DESCRIPTIONS}
     watch = Watch(installation)
     for period in periods_of(context):
         found = watch.watch(period)
-        by_table = dict(
-            zip(_DESCRIPTIONS, (found.prediction, found.calibration, found.concept, found.policies), strict=True)
-        )
+        of_each = (found.prediction, found.calibration, found.concept, found.importance, found.policies)
+        by_table = dict(zip(_DESCRIPTIONS, of_each, strict=True))
         for table, told in (
             ("prediction_drift", _of_scores(found.prediction)),
             ("calibration_drift", _of_outcomes(found.calibration)),
             ("concept_drift", {**_of_outcomes(found.concept), **_drawn(found.concept)}),
+            ("importance_drift", _of_importance(found.importance)),
             ("drift_policies", _of_policies(found.policies)),
         ):
             rows[table] += by_table[table]
             context.add_asset_metadata(told, asset_key=table, partition_key=period.key)
-    prediction, calibration, concept, policies = (rows[table] for table in _DESCRIPTIONS)
+    prediction, calibration, concept, importance, policies = (rows[table] for table in _DESCRIPTIONS)
     return (
         pa.Table.from_pylist(prediction, schema=SCORES_SCHEMA),
         pa.Table.from_pylist(calibration, schema=OUTCOMES_SCHEMA),
         pa.Table.from_pylist(concept, schema=OUTCOMES_SCHEMA),
+        pa.Table.from_pylist(importance, schema=IMPORTANCE_SCHEMA),
         pa.Table.from_pylist(policies, schema=POLICIES_SCHEMA),
     )
 
@@ -78,8 +81,9 @@ def watching(
 @dg.asset(
     **MONITORING,
     deps=[
-        dg.AssetDep(table, partition_mapping=HEALTH_HISTORY)
-        for table in ("arrived_files", "raw_leads", "lead_features")
+        dg.AssetDep("arrived_files", partition_mapping=HEALTH_HISTORY),
+        dg.AssetDep("raw_leads", partition_mapping=VOLUME_HISTORY),
+        dg.AssetDep("lead_features", partition_mapping=HEALTH_HISTORY),
     ],
     kinds={"duckdb", "deltalake"},
 )
@@ -119,6 +123,14 @@ def _of_scores(rows: list[Row]) -> dict[str, object]:
         "summary": f"{newest['status']}: {newest['reason']}",
         "severity": newest["severity"],
         **{name: _number(newest[name]) for name in figures},
+    }
+
+
+def _of_importance(rows: list[Row]) -> dict[str, object]:
+    [row] = rows
+    return {
+        "summary": f"{row['status']}: {row['reason']}",
+        **{name: _number(row[name]) for name in ("distance", "by_chance")},
     }
 
 

@@ -9,5 +9,6 @@ CHECKS = [
     watch_check("prediction_drift", quality.scores_as_on_the_holdout),
     watch_check("calibration_drift", quality.promise_kept),
     watch_check("concept_drift", quality.outcomes_follow_scores),
+    watch_check("importance_drift", quality.scored_for_the_same_reasons),
     watch_check("data_health", quality.arrivals_as_usual),
 ]

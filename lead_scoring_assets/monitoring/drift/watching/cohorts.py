@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from lead_scoring_assets.errors import LakehouseError
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.labels.maturity import first_rows, labels_known_at, matured_cohort
+from lead_scoring_assets.lakehouse.names import quoted
 from lead_scoring_assets.lakehouse.query import query
 from lead_scoring_assets.models.bundle import load_scorer
 from lead_scoring_assets.models.scorer import Scorer
@@ -68,8 +69,7 @@ def newly_matured(installation: Installation, period: Period, scorer: Scorer) ->
     calendar = settings.calendar
     keys = [past.key for past in calendar.through(period, calendar.containing(max(since, calendar.start)))]
     features = lakehouse.scan("lead_features", periods=keys)
-    if missing := [name for name in scorer.columns if name not in features.schema.names]:
-        raise LakehouseError(f"lead_features has no column {missing}, which the model reads; materialise it again.")
+    _refuse_missing(features.schema.names, scorer)
     chosen = "(SELECT * FROM features WHERE created_at >= $1 AND created_at < $2 AND known_at <= $3)"
     rows = query(
         f"SELECT f.*, l.label FROM {first_rows(chosen, 'known_at')} f "  # noqa: S608  # only our own names
@@ -78,6 +78,28 @@ def newly_matured(installation: Installation, period: Period, scorer: Scorer) ->
         [since, until, period.end],
     ).to_pandas()
     return _scored(rows, scorer)
+
+
+def scored_in(installation: Installation, period: Period, scorer: Scorer, leads: int) -> pd.DataFrame:
+    """The features of up to `leads` of the leads that `scorer` scored in `period`: those whose hashed names come first.
+
+    Raises:
+        LakehouseError: lead_features is missing, or lacks a column that the model reads.
+    """
+    features = installation.lakehouse.scan("lead_features", periods=[period.key])
+    _refuse_missing(features.schema.names, scorer)
+    chosen = ", ".join(quoted(name) for name in scorer.columns)
+    found: pd.DataFrame = query(
+        f"SELECT {chosen} FROM features ORDER BY md5(lead_id), lead_id LIMIT $1",  # noqa: S608  # quoted names
+        {"features": features},
+        [leads],
+    ).to_pandas()
+    return found
+
+
+def _refuse_missing(names: list[str], scorer: Scorer) -> None:
+    if missing := [name for name in scorer.columns if name not in names]:
+        raise LakehouseError(f"lead_features has no column {missing}, which the model reads; materialise it again.")
 
 
 def _scored(rows: pd.DataFrame, scorer: Scorer) -> ScoredLeads:

@@ -9,16 +9,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lead_scoring_assets.assessment.explanations import sample_of
 from lead_scoring_assets.errors import LakehouseError
+from lead_scoring_assets.evaluation.metrics import Floats
 from lead_scoring_assets.installation import Installation
-from lead_scoring_assets.monitoring.drift import calibration, concept
+from lead_scoring_assets.monitoring.drift import calibration, concept, importance
 from lead_scoring_assets.monitoring.drift.groups import feature_groupings
-from lead_scoring_assets.monitoring.drift.health import Health, judge_shares, judge_volume
+from lead_scoring_assets.monitoring.drift.health import Health, judge_shares
+from lead_scoring_assets.monitoring.drift.importance import SAMPLE_LEADS, ImportanceShift, measure_importance
 from lead_scoring_assets.monitoring.drift.outcomes import OutcomeDrift, Outcomes, not_judged
 from lead_scoring_assets.monitoring.drift.prediction import SCORE, ScoreDrift, measure_scores
 from lead_scoring_assets.monitoring.drift.presets import PRESETS, acting, alarms
+from lead_scoring_assets.monitoring.drift.volume import judge_volume
 from lead_scoring_assets.monitoring.drift.watching.arrivals import count_arrivals
-from lead_scoring_assets.monitoring.drift.watching.cohorts import Watched, load_watched, newly_matured
+from lead_scoring_assets.monitoring.drift.watching.cohorts import Watched, load_watched, newly_matured, scored_in
 from lead_scoring_assets.periods import Period
 from lead_scoring_assets.promotion.deployments import Deployment, Deployments, newest_of
 
@@ -39,6 +43,7 @@ def _schema(place: list[tuple[str, pa.DataType]], kind: Any, more: Sequence[tupl
 
 SCORES_SCHEMA = _schema(_MODEL, ScoreDrift, [("calibrated_status", pa.string())])
 OUTCOMES_SCHEMA = _schema(_MODEL, OutcomeDrift)
+IMPORTANCE_SCHEMA = _schema(_MODEL, ImportanceShift)
 HEALTH_SCHEMA = _schema(_PLACE, Health)
 POLICIES_SCHEMA = pa.schema(
     [
@@ -59,6 +64,7 @@ class WatchedPeriod:
     prediction: list[Row]
     calibration: list[Row]
     concept: list[Row]
+    importance: list[Row]
     policies: list[Row]
 
 
@@ -69,6 +75,7 @@ class Watch:
         self._installation = installation
         self._history = Deployments(installation.lakehouse).history()
         self._loaded: dict[int, Watched | str] = {}
+        self._contributions: dict[int, Floats] = {}
 
     def watch(self, period: Period) -> WatchedPeriod:
         """Everything that is said of the models of `period`: of its scores, and of the leads that matured in it."""
@@ -78,6 +85,7 @@ class Watch:
         return WatchedPeriod(
             prediction=acting(settings.watching.policy, scores),
             **self._outcomes(period, champion),
+            importance=[self._row(period, champion, self._importance(period, champion))],
             policies=self._policies(period, champion, scores),
         )
 
@@ -146,6 +154,31 @@ class Watch:
             "concept": [self._row(period, champion, row) for row in moved],
         }
 
+    def _importance(self, period: Period, champion: Deployment | None) -> ImportanceShift:
+        """Whether the champion that was live at the period's start scored its leads for the reasons of its holdout."""
+        settings = self._installation.settings
+        if champion is None:
+            return importance.not_judged("not_computable", "no model was live")
+        watched = self._load(champion, champion.version)
+        if isinstance(watched, str):
+            return importance.not_judged("not_computable", watched)
+        scorer = watched.scorer
+        try:
+            newer = scored_in(self._installation, period, scorer, SAMPLE_LEADS)
+        except LakehouseError as problem:
+            return importance.not_judged("not_computable", str(problem))
+        if champion.version not in self._contributions:
+            sample = sample_of(watched.holdout.features, settings.training.seed, SAMPLE_LEADS)
+            self._contributions[champion.version] = scorer.contributions(sample)[:, :-1]
+        return measure_importance(
+            self._contributions[champion.version],
+            scorer.contributions(newer)[:, :-1],
+            scorer.columns,
+            settings.watching,
+            settings.drift.minimum_rows,
+            settings.drift.false_discovery_rate,
+        )
+
     def _policies(self, period: Period, champion: Deployment | None, scores: list[Row]) -> list[Row]:
         """What every policy says of the features and of the scores."""
         lakehouse, acts = self._installation.lakehouse, self._installation.settings.watching.policy
@@ -188,7 +221,9 @@ class Watch:
                 self._loaded[version] = str(problem)
         return self._loaded[version]
 
-    def _row(self, period: Period, champion: Deployment | None, found: ScoreDrift | OutcomeDrift) -> Row:
+    def _row(
+        self, period: Period, champion: Deployment | None, found: ScoreDrift | OutcomeDrift | ImportanceShift
+    ) -> Row:
         model: Mapping[str, Any] = {
             "model_version": champion.version if champion else None,
             "reference_period": champion.period if champion else None,

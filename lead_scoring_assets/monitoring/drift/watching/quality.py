@@ -4,10 +4,10 @@ from lead_scoring_assets.contracts.findings import Finding
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.monitoring.drift.calibration import QUESTIONS
 from lead_scoring_assets.monitoring.drift.concept import RATE, SCORE
+from lead_scoring_assets.monitoring.drift.lasting import LOUD, loud_since
 from lead_scoring_assets.monitoring.drift.presets import PRESETS
 from lead_scoring_assets.periods import Period
 
-_LOUD = ("drift", "warning", "critical", "nothing_arrived")
 _SILENT = ("insufficient_data", "not_computable")
 
 
@@ -24,8 +24,11 @@ def everything_watched(installation: Installation, period: Period) -> Finding:
         for table in expected
     }
     wrong = [table for table in expected if found[table] != expected[table]]
-    if not lakehouse.read("prediction_drift", periods=[period.key], columns=["feature"]).num_rows:
-        wrong.append("prediction_drift")
+    wrong += [
+        table
+        for table in ("prediction_drift", "importance_drift")
+        if not lakehouse.read(table, periods=[period.key], columns=["feature"]).num_rows
+    ]
     if sorted((row["scope"], row["policy"]) for row in policies) != sorted(
         (scope, policy) for scope in ("features", "scores") for policy in PRESETS
     ):
@@ -59,19 +62,27 @@ def outcomes_follow_scores(installation: Installation, period: Period) -> Findin
     return _calm(installation, "concept_drift", period)
 
 
+def scored_for_the_same_reasons(installation: Installation, period: Period) -> Finding:
+    """What drives the live model's scores is what drove them on its holdout."""
+    return _calm(installation, "importance_drift", period)
+
+
 def arrivals_as_usual(installation: Installation, period: Period) -> Finding:
     """What arrived is as whole, and as much, as in earlier periods."""
-    return _calm(installation, "data_health", period, "subject")
+    return _calm(installation, "data_health", period, ("measure", "subject"))
 
 
-def _calm(installation: Installation, table: str, period: Period, name: str = "feature") -> Finding:
-    """Nothing is loud; how much could not be judged is told beside it."""
+def _calm(installation: Installation, table: str, period: Period, subject: tuple[str, ...] = ("feature",)) -> Finding:
+    """Nothing is loud. What is new is told with its numbers, what lasts with its beginning, what is not judged by how much."""
     rows = installation.lakehouse.read(table, periods=[period.key]).to_pylist()
     # What came to nothing where nothing was expected either is LOW, and calm.
-    loud = [row for row in rows if row["status"] in _LOUD and row["severity"] != "LOW"]
+    loud = [row for row in rows if row["status"] in LOUD and row["severity"] != "LOW"]
     silent = [row for row in rows if row["status"] in _SILENT]
-    told = "; ".join(f"{row[name]} {row['status']}: {row['reason']}" for row in loud)
-    sentence = told or f"nothing to tell of {len(rows) - len(silent)} figures"
+    since = loud_since(installation, table, period, subject) if loud else {}
+    named = [(row, tuple(row[name] for name in subject)) for row in loud]
+    new = [f"{' '.join(who)} {row['status']}: {row['reason']}" for row, who in named if who not in since]
+    lasting = [f"{' '.join(who)} still {row['status']} since {since[who]}" for row, who in named if who in since]
+    sentence = "; ".join([*new, *lasting]) or f"nothing to tell of {len(rows) - len(silent)} figures"
     if silent:
         sentence += f"; {len(silent)} of {len(rows)} could not be judged ({silent[0]['reason']})"
-    return Finding(not loud, sentence, {"loud": len(loud), "not_judged": len(silent)})
+    return Finding(not loud, sentence, {"loud": len(loud), "new": len(new), "not_judged": len(silent)})

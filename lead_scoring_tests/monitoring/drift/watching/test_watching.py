@@ -167,6 +167,46 @@ def test_one_score_for_everyone(world: World) -> None:
     assert (row["status"], row["severity"]) == ("drift", "CRITICAL")
 
 
+def test_what_lasts_is_told_by_its_beginning_and_what_is_new_by_its_numbers(world: World) -> None:
+    """Five months of one model and the first of another: a calm month, or another model, begins a new story."""
+    told = {
+        "2008-08": {"age": "drift", "rate": "warning"},
+        "2008-09": {"age": "ok", "rate": "drift"},
+        "2008-10": {"age": "drift", "rate": "drift"},
+        "2008-11": {"age": "drift", "rate": "drift"},
+    }
+    told["2008-12"] = told["2008-11"]
+    for month, of_month in told.items():
+        rows = [
+            {"feature": feature, "status": status, "severity": "LOW" if status == "ok" else "HIGH"}
+            for feature, status in of_month.items()
+        ]
+        version = 2 if month == "2008-12" else 1
+        frame = pd.DataFrame(rows).assign(reason=f"numbers of {month}", model_version=version)
+        world.writes("concept_drift", month, frame)
+    found = {month: quality.outcomes_follow_scores(world.house, world.period(month)) for month in told}
+    assert {month: finding.numbers["new"] for month, finding in found.items()} == dict(
+        zip(found, [2, 0, 1, 0, 2], strict=True)
+    )
+    assert not any(finding.passed for finding in found.values())
+    assert found["2008-09"].sentence == "rate still drift since 2008-08"
+    assert found["2008-10"].sentence == "age drift: numbers of 2008-10; rate still drift since 2008-08"
+    assert found["2008-11"].sentence == "age still drift since 2008-10; rate still drift since 2008-08"
+
+
+def test_scores_for_other_reasons(world: World) -> None:
+    """Everybody is 45, which drives no score any more: what is left is the contact. The other questions are not asked."""
+    calm = world.watch().importance[0]
+    assert (calm["status"], calm["n_reference"], calm["n_current"]) == ("ok", 1_000, 1_000)
+    world.arrives(world.leads(N, SCORED).assign(age=45.0))
+    [found] = world.watch().importance
+    assert (found["status"], found["severity"]) == ("drift", "HIGH")
+    assert found["low"] > 0.10
+    assert "age" in found["reason"]
+    world.arrives(world.leads(150, SCORED))
+    assert world.watch().importance[0]["status"] == "insufficient_data"
+
+
 def test_labels_that_become_known_later_do_not_count_yet(world: World) -> None:
     world.matures(world.leads(N, age_effect=-0.08), known_at=world.period(WATCHED).end + timedelta(seconds=1))
     found = world.watch()
@@ -281,12 +321,31 @@ def test_periods_before_the_first_lead_are_no_history(world: World) -> None:
     assert (volume["status"], volume["n_before"]) == ("insufficient_data", 0)
 
 
+def test_a_busy_month_is_expected_where_it_was_one_a_year_ago(world: World) -> None:
+    world.set(history_periods=5)
+    for year, grown in ((2008, 1), (2009, 2)):
+        for month, leads in (("05", 100), ("06", 120), ("07", 90), ("08", 110), ("09", 100), ("10", 500)):
+            land(world, f"{year}-{month}", grown * leads)
+    volume = health_of(world.house, world.period("2009-10"))[-1]
+    assert (volume["value"], volume["expected"], volume["status"]) == (1_000, 1_000, "ok")
+    assert "from 500 a year ago and 2.00 times as many" in volume["reason"]
+    unknown = health_of(world.house, world.period("2008-10"))[-1]
+    assert (unknown["status"], unknown["expected"]) == ("warning", pytest.approx(31 * 520 / 153))
+
+
 def test_materialised_twice_the_tables_are_the_same_and_the_checks_read_them(world: World) -> None:
     for month in ("05", "06"):
         land(world, f"2008-{month}", 1_000)
     world.writes("raw_leads", BEFORE, world.leads(10)[["lead_id", "created_at"]].assign(version=1))
     world.matures(world.leads(N, age_effect=-0.08))
-    tables = ("prediction_drift", "calibration_drift", "concept_drift", "drift_policies", "data_health")
+    tables = (
+        "prediction_drift",
+        "calibration_drift",
+        "concept_drift",
+        "importance_drift",
+        "drift_policies",
+        "data_health",
+    )
     installation = InstallationResource(root=str(world.root))
     hashes = []
     for _ in range(2):
@@ -302,6 +361,7 @@ def test_materialised_twice_the_tables_are_the_same_and_the_checks_read_them(wor
     period = world.period(WATCHED)
     assert quality.health_complete(world.house, period).passed
     assert quality.scores_as_on_the_holdout(world.house, period).passed
+    assert quality.scored_for_the_same_reasons(world.house, period).passed
     changed = quality.outcomes_follow_scores(world.house, period)
     assert not changed.passed
     assert "age drift" in changed.sentence
