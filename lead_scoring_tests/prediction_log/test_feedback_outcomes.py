@@ -1,0 +1,72 @@
+"""Feedback through the real ingestion of outcomes: versions, rejections, and whatever form the CRM's own files have."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from lead_scoring_assets.leads.ingestion import bring_in
+from lead_scoring_assets.prediction_log.ingestion import ingest
+from lead_scoring_tests.prediction_log.worlds import NOW, World, feedback, moment
+
+THEIR_FORM = """
+sources:
+  time_zone: Asia/Dubai
+  outcomes:
+    delimiter: ";"
+    encoding: utf-16
+    time_format: "%d.%m.%Y %H:%M"
+    rename: {lead: lead_id, result: outcome, closed: outcome_at}
+    values: {outcome: {gewonnen: converted, verloren: lost}}
+
+labels:
+"""
+
+
+def outcomes(world: World) -> list[dict[str, object]]:
+    world.later(days=40)
+    bring_in(world.house, world.house.settings.calendar.period("2009-03"))
+    return sorted(world.rows("raw_outcomes"), key=lambda row: (row["lead_id"], row["version"]))
+
+
+def test_a_correction_is_the_next_version(tmp_path: Path) -> None:
+    world = World.make(tmp_path / "a home")
+    world.log(feedback(1, outcome="lost", deal_value=None))
+    ingest(world.house, world.source)
+    later = world.later(days=2)
+    world.log(feedback(1, at=later, idempotency_key="another", outcome_at=moment(later - timedelta(hours=2))))
+    ingest(world.house, world.source)
+    rows = outcomes(world)
+    assert [(row["outcome"], row["version"]) for row in rows] == [("lost", 1), ("converted", 2)]
+    assert [row["known_at"] for row in rows] == [NOW, NOW + timedelta(days=2)]
+    assert (rows[1]["deal_value"], rows[1]["currency"], rows[1]["rep"]) == (100.0, "EUR", "mona")
+    assert str(rows[0]["source_file"]).startswith("outcomes/2009-03/feedback-w0-")
+
+
+def test_what_breaks_the_contract_is_rejected_with_its_reason(tmp_path: Path) -> None:
+    world = World.make(tmp_path / "a home")
+    world.log(
+        feedback(1, outcome_at=moment(NOW + timedelta(days=1))),  # it has not happened yet
+        feedback(2, outcome="sold"),
+        feedback(3, deal_value=-5.0),
+        feedback(4),
+    )
+    ingest(world.house, world.source)
+    assert [row["lead_id"] for row in outcomes(world)] == ["lead 4"]
+    reasons = {row["raw_text"][13:19]: row["reason"] for row in world.rows("rejected_rows")}
+    assert len(reasons) == 3
+    assert "is before outcome_at" in reasons["lead 1"]
+    assert "sold" in reasons["lead 2"]
+    assert "deal_value" in reasons["lead 3"]
+
+
+@pytest.mark.parametrize("outcome", ["converted", "lost", "disqualified", "no_response", "open"])
+def test_the_form_of_the_crm_s_own_files_does_not_matter(tmp_path: Path, outcome: str) -> None:
+    world = World.make(tmp_path / "a home", {"\nlabels:\n": THEIR_FORM})
+    world.log(feedback(1, outcome=outcome, reason='sagt "nein"; später\nvielleicht'))
+    ingest(world.house, world.source)
+    [row] = outcomes(world)
+    assert (row["lead_id"], row["outcome"]) == ("lead 1", outcome)
+    assert row["outcome_at"] == datetime(2009, 3, 10, 11, tzinfo=UTC)
+    assert row["known_at"] == NOW
+    assert row["reason"] == 'sagt "nein"; später\nvielleicht'
