@@ -14,10 +14,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from rich.console import Console
 
+from lead_scoring_assets.alerts.pages import episode_page, front_page
 from lead_scoring_assets.errors import LeadScoringError
 from lead_scoring_assets.installation import Installation
 
@@ -26,28 +30,45 @@ _PATIENCE_SECONDS = 120
 _GRACE_SECONDS = 20
 
 
-class _Reports(http.server.SimpleHTTPRequestHandler):
-    """Serves the files of one folder, quietly, and lists no folders."""
+class _Pages(http.server.SimpleHTTPRequestHandler):
+    """Serves the reports, quietly; in place of the folder's list what lasts and what there is, or the episode asked for."""
+
+    def __init__(self, *args: Any, installation: Installation, **options: Any) -> None:
+        self._installation = installation
+        super().__init__(*args, **options)
 
     def list_directory(self, path: str | os.PathLike[str]) -> None:
-        names = sorted(p.name for p in Path(path).glob("*.html"))
-        page = "<!doctype html><title>Reports</title><h1>Reports</h1><ul>"
-        page += "".join(f'<li><a href="{name}">{name}</a></li>' for name in names) + "</ul>"
+        asked = parse_qs(urlsplit(self.path).query).get("episode")
+        try:
+            if asked is None:
+                names = sorted((p.name for p in Path(path).glob("*.html")), reverse=True)
+                self._send(HTTPStatus.OK, front_page(self._installation, names))
+            elif (page := episode_page(self._installation, asked[0])) is not None:
+                self._send(HTTPStatus.OK, page)
+            else:
+                self.send_error(HTTPStatus.NOT_FOUND, explain=f"No alert is called {asked[0]}.")
+        except LeadScoringError as problem:
+            self.send_error(HTTPStatus.INTERNAL_SERVER_ERROR, explain=str(problem))
+
+    def _send(self, status: HTTPStatus, page: str) -> None:
         content = page.encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
         pass
 
 
-def serve_reports(folder: Path, port: int) -> http.server.ThreadingHTTPServer:
-    """Serve `folder` at http://127.0.0.1:port in a thread; the caller shuts the server down."""
+def serve_pages(installation: Installation, port: int) -> http.server.ThreadingHTTPServer:
+    """Serve reports and alerts at http://127.0.0.1:port in a thread; the caller shuts the server down."""
+    folder = installation.home.reports
     folder.mkdir(parents=True, exist_ok=True)
-    server = http.server.ThreadingHTTPServer((HOST, port), partial(_Reports, directory=str(folder)))
+    handler = partial(_Pages, directory=str(folder), installation=installation)
+    server = http.server.ThreadingHTTPServer((HOST, port), handler)
     threading.Thread(target=server.serve_forever, daemon=True, name="reports").start()
     return server
 
@@ -118,7 +139,7 @@ def _close_abandoned_runs(console: Console) -> None:
 def _serve(installation: Installation, port: int, console: Console) -> int:
     pages = installation.settings.pages
     _close_abandoned_runs(console)
-    reports = serve_reports(installation.home.reports, pages.port)
+    reports = serve_pages(installation, pages.port)
     log = installation.home.data / "logs" / "dagster.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     executable = Path(sys.executable).with_name("dagster")
@@ -139,7 +160,7 @@ def _serve(installation: Installation, port: int, console: Console) -> int:
             raise LeadScoringError(f"the Dagster UI did not start: expected an answer on port {port}. Read {log}.")
         console.print(
             f"\n[bold green]ready[/]  Dagster UI  http://{HOST}:{port}   assets, lineage, checks, backfills, sensors\n"
-            f"       Reports     {pages.url}   what managers read, and drift, period by period\n\n"
+            f"       Reports     {pages.url}   what managers read, drift period by period, and alerts\n\n"
             "In another terminal, from this folder:\n"
             "  .venv/bin/lead-scoring arrive     lets the next month land; then watch Automation and Runs in the UI\n"
             "  .venv/bin/lead-scoring status     says where things stand, and what retraining waits for\n"

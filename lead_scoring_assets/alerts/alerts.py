@@ -20,7 +20,7 @@ class Alert:
     """`alert_id` names the cause: the same cause alerts once. Alerts of one `subject` are told as one problem.
 
     `periods`: those that are bad; it is over when all of them have passed. `topic`: a problem, or mere news. `evidence`:
-    the figures, shown beside the message.
+    the figures, shown beside the message. `page`: the page of ours that says more (None: that of its episode).
     """
 
     alert_id: str
@@ -30,6 +30,7 @@ class Alert:
     periods: tuple[str, ...] = ()
     topic: Topic = "problem"
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    page: str | None = None
 
 
 def raise_alert(
@@ -42,6 +43,7 @@ def raise_alert(
     """
     episode_id = episode_id or alert.alert_id
     told = {"level": alert.level, "topic": alert.topic, "episode_id": episode_id, "periods": list(alert.periods)}
+    page = {"page": alert.page} if alert.page else {}
     event = Event(
         event_id=alert.alert_id,
         kind=KIND,
@@ -49,7 +51,7 @@ def raise_alert(
         happened_at=now,
         actor=actor,
         reason=_storable(alert.message),
-        evidence={**told, "figures": dict(alert.evidence)},
+        evidence={**told, "figures": dict(alert.evidence), **page},
     )
     if not events.record(event):
         return None

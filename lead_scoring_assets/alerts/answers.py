@@ -28,7 +28,8 @@ def resolve(
 
 
 def acknowledge(installation: Installation, name: str, by: str, reason: str, *, is_over: bool = False) -> Episode:
-    """Record that `by` looks after the episode of the alert called `name` (or the start of its name), and why.
+    """Record that `by` looks after the episode of the alert called `name` (or the start of its name, or the subject of an
+    open one), and why.
 
     `is_over`: the person knows that its cause is gone: it ends as well. Gives the episode as it is then.
 
@@ -84,10 +85,14 @@ def _find(name: str, episodes: Collection[Episode]) -> Episode:
     }
     if name in found:
         return found[name]
+    # What lasts is one episode a subject.
+    if (about := next((e for e in episodes if e.is_open and e.subject == name), None)) is not None:
+        return about
     if len({episode.episode_id for episode in found.values()}) != 1:
         told = f"{len(found)} that begin so: {', '.join(sorted(found)[:5])}" if found else "none"
         raise LeadScoringError(
-            f"alert {name!r}: expected the name of one alert, or its beginning, found {told}. `lead-scoring alerts` lists them."
+            f"alert {name!r}: expected the name of one alert, its beginning, or what an open one is about; found {told}. "
+            "`lead-scoring alerts` lists them."
         )
     return next(iter(found.values()))
 

@@ -30,9 +30,13 @@ class AlertDesk:
         """Every alert whose cause is not known to be gone."""
         return open_alerts(episodes_of(self._events))
 
+    def knows(self, alert_id: str) -> bool:
+        """Whether this cause has alerted before."""
+        return any(event.event_id == alert_id for event in self._events)
+
     def raise_(self, alert: Alert) -> bool:
         """Store the alert, unless its cause has alerted before; True when it is new."""
-        if any(event.event_id == alert.alert_id for event in self._events):
+        if self.knows(alert.alert_id):
             return False
         joined = joins(alert.subject, alert.level, alert.topic, episodes_of(self._events))
         events, log_file = self._installation.events, self._installation.home.data / "logs" / "alerts.jsonl"

@@ -1,12 +1,13 @@
 """Alerts as people live through them: an episode is one problem from its first alert to its end. Pure, from the events."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from lead_scoring_assets.alerts.kinds import ACKNOWLEDGED, KIND, RESOLVED, Level, Topic, rank
+from lead_scoring_assets.alerts.kinds import ACKNOWLEDGED, KIND, LEVELS, RESOLVED, Level, Topic, rank
 from lead_scoring_assets.events.log import Event
 
 
@@ -26,6 +27,7 @@ class RaisedAlert:
     figures: dict[str, Any] = field(default_factory=dict)
     resolved_at: datetime | None = None
     resolved_periods: frozenset[str] = frozenset()
+    page: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -116,6 +118,12 @@ def open_alerts(episodes: Iterable[Episode]) -> list[RaisedAlert]:
     return [alert for episode in episodes for alert in episode.alerts if alert.is_open]
 
 
+def counted(alerts: Iterable[RaisedAlert]) -> str:
+    """How many of each level, worst first, in words."""
+    counts = Counter(alert.level for alert in alerts)
+    return ", ".join(f"{counts[level]:,} {level}" for level in reversed(LEVELS) if counts[level]) or "none"
+
+
 def _alert(event: Event, ends: Sequence[Event]) -> RaisedAlert:
     told = event.evidence
     periods = tuple(told.get("periods", ()))
@@ -138,4 +146,5 @@ def _alert(event: Event, ends: Sequence[Event]) -> RaisedAlert:
         figures=dict(told.get("figures", {})),
         resolved_at=resolved_at,
         resolved_periods=passed,
+        page=told.get("page"),
     )

@@ -12,12 +12,13 @@ from lead_scoring_assets.installation import Installation
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which alerts to list; None: whatever it is."""
+    """Which alerts to list; None: whatever it is. `has_reports`: the daily reports as well."""
 
     level: Level | None = None
     episode: str | None = None
     is_open: bool | None = None
     is_acknowledged: bool | None = None
+    has_reports: bool = False
 
 
 def alert_rows(installation: Installation, wanted: Wanted) -> list[dict[str, Any]]:
@@ -40,6 +41,7 @@ def _fits(alert: RaisedAlert, episode: Episode, wanted: Wanted) -> bool:
         wanted.level in (None, alert.level)
         and wanted.episode in (None, episode.episode_id)
         and wanted.is_open in (None, alert.is_open)
+        and (wanted.has_reports or wanted.episode is not None or alert.topic != "report")
         and wanted.is_acknowledged in (None, episode.is_acknowledged(alert))
     )
 

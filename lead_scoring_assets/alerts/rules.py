@@ -17,7 +17,8 @@ from lead_scoring_assets.settings import AlertMetric
 @dataclass(frozen=True)
 class Rule:
     """`sql` gives one row of the period $1 of `table` (as `found`): judged, value, cautious, n, detail. `judged` counts the
-    rows that hold a verdict; `subject` is that of the asset check that watches the same, so that both are one episode."""
+    rows that hold a verdict; `subject` is that of the asset check that watches the same, so that both are one episode.
+    Where a period is too long for one alert, the row has the `moment` in it that is meant."""
 
     metric: AlertMetric
     table: str
@@ -46,6 +47,37 @@ def _drift_sql(statistic: str, cautious: str) -> str:
                count(*) FILTER (status = 'drift') || ' of ' || count(*) || ' drifted' AS detail
         FROM found WHERE period = $1
     """  # noqa: S608  # only our own names are pasted in
+
+
+def _api_sql(value: str, cautious: str, flag: str, detail: str) -> str:
+    """Of the newest evaluation: the last hour where that can be judged, else the last day."""
+    return f"""
+        WITH newest AS (
+            SELECT * FROM found WHERE period = $1 AND endpoint = 'all' AND "window" IN ('hour', 'day')
+            QUALIFY evaluation = max(evaluation) OVER ()
+        ), chosen AS (
+            SELECT * FROM newest ORDER BY {flag} IS NULL, "window" <> 'hour' LIMIT 1
+        )
+        SELECT ({flag} IS NOT NULL)::INT AS judged, {value} AS value, {cautious} AS cautious, requests AS n,
+               {detail} || ' of the last ' || "window" AS detail,
+               strftime(evaluated_at, CASE "window" WHEN 'day' THEN '%Y-%m-%d' ELSE '%Y-%m-%dT%H' END) AS moment
+        FROM chosen
+    """  # noqa: S608  # only our own names are pasted in
+
+
+_API_COLUMNS = frozenset({"period", "evaluation", "endpoint", "window", "requests", "error_rate_low", "is_reliable"})
+
+
+def _api_latency(metric: AlertMetric, percentile: str) -> Rule:
+    detail = f"format('{percentile} {{:.1f}} ms', {percentile}_ms)"
+    return Rule(
+        metric=metric,
+        table="service_health",
+        subject=f"api:latency_{percentile}",
+        words=f"{percentile} of the API's answers, in ms",
+        needs=_API_COLUMNS,
+        sql=_api_sql(f"{percentile}_ms", f"{percentile}_ms", "is_fast_enough", detail),
+    )
 
 
 RULES = (
@@ -91,6 +123,17 @@ RULES = (
             FROM compared
         """,
     ),
+    Rule(
+        metric="error_rate",
+        table="service_health",
+        subject="api:error_rate",
+        words="share of the API's requests that failed or that no model answered",
+        needs=_API_COLUMNS,
+        sql=_api_sql("error_rate", "error_rate_low", "is_reliable", "format('{:,} failed', errors)"),
+    ),
+    # What a percentile of so many requests was is a fact of them: no interval is taken off.
+    _api_latency("latency_p95_ms", "p95"),
+    _api_latency("latency_p99_ms", "p99"),
 )
 
 
@@ -108,7 +151,7 @@ def measure(installation: Installation, rules: tuple[Rule, ...] = RULES) -> Iter
             continue
         [row] = query(rule.sql, {"found": table}, [newest]).to_pylist()
         if row["judged"]:
-            yield _judged(installation, rule, newest, row)
+            yield _judged(installation, rule, row.get("moment") or newest, row)
 
 
 def _judged(installation: Installation, rule: Rule, period: str, row: Mapping[str, object]) -> Measurement:
@@ -116,7 +159,7 @@ def _judged(installation: Installation, rule: Rule, period: str, row: Mapping[st
     value, cautious, n = (_number(row[name]) for name in ("value", "cautious", "n"))
     level = None if math.isnan(cautious) else level_of(cautious, int(n), threshold)
     if level is None:
-        told = f"{rule.metric} of {period} is below its limits: {row['detail']}"
+        told = f"{rule.metric} of {period} is within its limits, chance considered: {row['detail']}"
         return Measurement(rule, period, told, None)
     limit = getattr(threshold, level)
     told = (

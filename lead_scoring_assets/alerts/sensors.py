@@ -4,28 +4,35 @@ What an alert is stands in `alerts.py`; who is told of it in `delivery/`.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from textwrap import shorten
+from typing import Any, TypeVar
 
 import dagster as dg
 
+from lead_scoring_assets.alerts.daily import tell_daily_report
 from lead_scoring_assets.alerts.desk import AlertDesk, at_the_desk
 from lead_scoring_assets.alerts.failures import CheckResult, alert_on_check, alert_on_run, ended_by_check, ended_by_run
+from lead_scoring_assets.alerts.guardrails import alerts_on_guardrails, kept_again
 from lead_scoring_assets.alerts.models import alerts_on_models, news_of_deployments, replaced_since
+from lead_scoring_assets.alerts.rollouts import alerts_on_rollouts, answered_since
 from lead_scoring_assets.alerts.rules import measure
 from lead_scoring_assets.errors import RegistryError, StorageError
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.models.registry import ModelRegistry
 from lead_scoring_assets.models.resources import close_failed_runs
 from lead_scoring_assets.promotion.deployments import Deployments
+from lead_scoring_assets.rollout.records import Rollouts
 from lead_scoring_assets.settings import find_home
 
+T = TypeVar("T")
 _SHARED: Mapping[str, Any] = {
     "minimum_interval_seconds": find_home().settings.retraining.sensor_interval_seconds,
     "default_status": dg.DefaultSensorStatus.RUNNING,
 }
 _RUNS_A_TICK = 50
+_SIGNS_OF_AN_ERROR = 600
 _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 _UNNAMED_JOB = "__ASSET_JOB"
@@ -40,7 +47,7 @@ def alert_on_failed_run(context: dg.RunFailureSensorContext, installation: dg.Re
     """One alert a run. That MLflow is down is told and stops nothing: the alert stands, the next training tries again."""
     run = context.dagster_run
     periods = _periods(run, installation)
-    alert = alert_on_run(run.run_id, _work(run), periods, _told_periods(run), context.failure_event.message)
+    alert = alert_on_run(run.run_id, _work(run), periods, _told_periods(run), _why(context))
     with at_the_desk(installation, "alert_on_failed_run", context.log) as desk:
         desk.raise_(alert)
         # What succeeded before this sensor came round, nobody will look at again.
@@ -71,8 +78,9 @@ def alert_on_failed_check(
 
     By run, because Dagster keeps each run's events in an SQLite file of its own, and numbers them in each from 1.
     """
+    since = _where_it_ended(context.cursor, "runs_updated_until", datetime.fromisoformat)
     runs = context.instance.get_run_records(
-        dg.RunsFilter(statuses=_FINISHED, updated_after=_looked_until(context.cursor)),
+        dg.RunsFilter(statuses=_FINISHED, updated_after=since),
         limit=_RUNS_A_TICK,
         order_by="update_timestamp",
         ascending=True,
@@ -98,8 +106,8 @@ def alert_on_failed_check(
 
 @dg.sensor(
     name="alert_on_model_taken_back",
-    description="Raises a critical alert when a damaged model fell back to the one before it, a warning for a rollback, "
-    "and tells of every version that goes live.",
+    description="Raises a critical alert when a damaged model fell back to the one before it, a warning for a rollback and "
+    "for a rollout that waits for a person, and tells of every version that goes live.",
     **_SHARED,
 )
 def alert_on_model_taken_back(
@@ -108,11 +116,12 @@ def alert_on_model_taken_back(
     """One alert a step. The cursor counts the steps that were seen."""
     steps = Deployments(installation.lakehouse).steps()
     alerts = alerts_on_models(installation.events)
-    news = news_of_deployments(steps, _steps_seen(context.cursor), installation.home.data)
+    news = news_of_deployments(steps, _where_it_ended(context.cursor, "steps", int), installation.home.data)
+    rollouts = Rollouts(installation.lakehouse).rows()
     with at_the_desk(installation, "alert_on_model_taken_back", context.log) as desk:
-        for alert in [*alerts, *news]:
+        for alert in [*alerts, *news, *alerts_on_rollouts(rollouts)]:
             desk.raise_(alert)
-        for alert_id, why in replaced_since(steps).items():
+        for alert_id, why in {**replaced_since(steps), **answered_since(rollouts)}.items():
             desk.end([(open_, ()) for open_ in desk.open if open_.alert_id == alert_id], why, "replaced")
     context.update_cursor(json.dumps({"steps": len(steps)}))
     return _told(f"{len(alerts)} models were taken back so far, {len(news)} went live since the last look", desk)
@@ -129,7 +138,13 @@ def alert_on_measurement(
 ) -> dg.SkipReason:
     """One alert for each metric, period and level."""
     measured = list(measure(installation))
+    violated = alerts_on_guardrails(installation)
     with at_the_desk(installation, "alert_on_measurement", context.log) as desk:
+        for alert in violated:
+            desk.raise_(alert)
+        desk.end(
+            kept_again(desk.open, violated), "the guardrail is kept again, or its model is not live any more", "kept"
+        )
         for found in measured:
             if found.alert is not None:
                 desk.raise_(found.alert)
@@ -137,7 +152,19 @@ def alert_on_measurement(
                 mine = f"alert-{found.rule.metric}-"
                 over = [(alert, alert.periods) for alert in desk.open if alert.alert_id.startswith(mine)]
                 desk.end(over, found.told, found.period)
-    return _told("; ".join(found.told for found in measured) or "nothing was measured yet", desk)
+    told = [*(alert.message for alert in violated), *(found.told for found in measured)]
+    return _told("; ".join(told) or "nothing was measured yet", desk)
+
+
+@dg.sensor(
+    name="report_daily",
+    description="Tells once a day what the newest manager's report says and which alerts are open, with the link to it.",
+    **_SHARED,
+)
+def report_daily(context: dg.SensorEvaluationContext, installation: dg.ResourceParam[Installation]) -> dg.SkipReason:
+    """One message a day, by the installation's own clock."""
+    with at_the_desk(installation, "report_daily", context.log) as desk:
+        return dg.SkipReason(tell_daily_report(installation, desk))
 
 
 def _end_by_success(run: dg.DagsterRun, desk: AlertDesk, installation: Installation) -> None:
@@ -149,17 +176,10 @@ def _told(what: str, desk: AlertDesk) -> dg.SkipReason:
     return dg.SkipReason(f"{what}, {desk.raised} alerts raised" + (f", {desk.ended} ended" if desk.ended else ""))
 
 
-def _looked_until(cursor: str | None) -> datetime | None:
+def _where_it_ended(cursor: str | None, name: str, read: Callable[[Any], T]) -> T | None:
     """Where the last tick ended. A cursor that cannot be read is as none: no cause alerts twice."""
     try:
-        return datetime.fromisoformat(json.loads(cursor)["runs_updated_until"]) if cursor else None
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
-def _steps_seen(cursor: str | None) -> int | None:
-    try:
-        return int(json.loads(cursor)["steps"]) if cursor else None
+        return read(json.loads(cursor)[name]) if cursor else None
     except (KeyError, TypeError, ValueError):
         return None
 
@@ -169,6 +189,19 @@ def _work(run: dg.DagsterRun) -> str:
     if run.job_name == _UNNAMED_JOB and run.asset_selection:
         return ", ".join(sorted(key.to_user_string() for key in run.asset_selection))
     return run.job_name
+
+
+def _why(context: dg.RunFailureSensorContext) -> str | None:
+    """What each failed step says; of a run without one (it was killed, or could not begin) what Dagster says."""
+    told = []
+    for event in context.get_step_failure_events():
+        error = event.step_failure_data.error
+        while error is not None and error.cause is not None:
+            error = error.cause
+        if error is not None:
+            said = error.message.strip().removeprefix("lead_scoring_assets.errors.")
+            told.append(f"{event.step_key}: {shorten(said, _SIGNS_OF_AN_ERROR, placeholder=' …')}")
+    return "; ".join(told) or context.failure_event.message
 
 
 def _told_periods(run: dg.DagsterRun) -> str:

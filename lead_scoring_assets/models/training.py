@@ -6,6 +6,7 @@ import pandas as pd
 from lead_scoring_assets.models import learners
 from lead_scoring_assets.models.encoder import Encoder
 from lead_scoring_assets.models.learners import Learner
+from lead_scoring_assets.models.minimum_data import TrainingData, what_is_short
 from lead_scoring_assets.models.recipe import Recipe
 from lead_scoring_assets.models.training_set import HOLDOUT, TRAIN
 from lead_scoring_assets.settings import Training
@@ -13,21 +14,9 @@ from lead_scoring_assets.settings import Training
 
 def refuse_to_train(training_set: pd.DataFrame, settings: Training) -> str | None:
     """Why there is too little to train and judge a model on, or None when there is enough."""
-    train = training_set[training_set["split"] == TRAIN]
-    holdout = training_set[training_set["split"] == HOLDOUT]
-    needed = {
-        "training leads": (len(train), settings.minimum_rows),
-        "converted training leads": (int(train["label"].sum()), settings.minimum_positives),
-        "holdout leads": (len(holdout), settings.minimum_holdout_rows),
-        "converted holdout leads": (int(holdout["label"].sum()), settings.minimum_holdout_positives),
-    }
-    short = [f"{found:,} of {least:,} {what}" for what, (found, least) in needed.items() if found < least]
-    if short:
-        return "insufficient data: " + ", ".join(short)
-    for what, rows in (("training", train), ("holdout", holdout)):
-        if rows["label"].nunique() < 2:
-            return f"insufficient data: all {len(rows):,} {what} leads have the same outcome"
-    return None
+    train, holdout = (training_set.loc[training_set["split"] == split, "label"] for split in (TRAIN, HOLDOUT))
+    data = TrainingData(len(train), int(train.sum()), len(holdout), int(holdout.sum()))
+    return what_is_short(data, settings)
 
 
 def remark_on_features(training_set: pd.DataFrame, encoder: Encoder) -> str | None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lead_scoring_assets.errors import LeadScoringError
-from lead_scoring_assets.models.provenance import LOCK, REPOSITORY, UNKNOWN, Provenance, git_environment
+from lead_scoring_assets.models.provenance import LOCK, REPOSITORY, UNKNOWN, Provenance, differences, git_environment
 from lead_scoring_assets.models.record import RECORD, TrainingRecord
 from lead_scoring_assets.settings import SETTINGS_FILE
 
@@ -61,6 +61,10 @@ def reproduce_by_past_code(
             f"v{version} was trained by code of no known commit, expected one to check out. Rebuild it with the present "
             f"code: lead-scoring reproduce {version} --here"
         )
+    if then.git_dirty:
+        tell(_dirty_then(version, then))
+    for difference in differences(then, now):
+        tell(f"here it is another: {difference}")
     is_same_environment = (then.lock_sha256, then.python) == (now.lock_sha256, now.python)
     if not is_same_environment and not install:
         raise LeadScoringError(_what_to_install(version, then, now))
@@ -79,7 +83,26 @@ def reproduce_by_past_code(
         done = subprocess.run(  # noqa: S603  # our own words, and no shell
             [str(python), "-c", _RUN, *words], cwd=code, env=environment, stdin=subprocess.DEVNULL, check=False
         )
+    if done.returncode and then.git_dirty:
+        tell(_not_rebuilt(version, then))
     return done.returncode
+
+
+def _dirty_then(version: int, then: Provenance) -> str:
+    where = f" in {then.git_changed_files:,} file(s)" if then.git_changed_files else ""
+    return (
+        f"v{version} was trained in a dirty tree, with changes{where} that no commit has: commit {then.git_commit[:12]} "
+        "alone may not rebuild it. It is tried all the same."
+    )
+
+
+def _not_rebuilt(version: int, then: Provenance) -> str:
+    return (
+        f"v{version} was not rebuilt as it was: what was changed then is lost, and commit {then.git_commit[:12]} without it "
+        "trains otherwise, or does not know settings of then (see above). Rebuild it with the present code, differences "
+        f"told: lead-scoring reproduce {version} --here. To have a model that can be rebuilt for certain, commit first and "
+        "train again."
+    )
 
 
 def _what_to_install(version: int, then: Provenance, now: Provenance) -> str:

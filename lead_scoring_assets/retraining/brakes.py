@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from lead_scoring_assets.models.minimum_data import what_is_short
 from lead_scoring_assets.retraining.causes import Policy
 from lead_scoring_assets.retraining.facts import Facts
 
@@ -97,14 +98,5 @@ def _back_off(facts: Facts, first: int, at_most: int) -> Brake | None:
 
 
 def _minimum_data(facts: Facts, policy: Policy) -> Brake | None:
-    data = facts.training_data
-    if data is None:
-        return None
-    needed = (
-        (data.rows, policy.minimum_rows, "matured leads in the training window"),
-        (data.positives, policy.minimum_positives, "converted ones"),
-        (data.holdout_rows, policy.minimum_holdout_rows, "holdout leads"),
-        (data.holdout_positives, policy.minimum_holdout_positives, "converted holdout leads"),
-    )
-    short = [f"{found:,} of {least:,} {what}" for found, least, what in needed if found < least]
-    return Brake("minimum_data", f"insufficient data: {', '.join(short)}") if short else None
+    short = what_is_short(facts.training_data, policy.training) if facts.training_data is not None else None
+    return Brake("minimum_data", short) if short else None

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from lead_scoring_assets.periods import months_before
 from lead_scoring_assets.retraining.facts import DriftWindow, Facts
-from lead_scoring_assets.settings import Performance, Retraining, RetrainingCause, Settings
+from lead_scoring_assets.settings import Performance, Retraining, RetrainingCause, Settings, Training
 
 Cause = Literal["by_hand", "drift", "concept_drift", "prediction_drift", "performance", "label_volume", "calendar"]
 Status = Literal["given", "not_given", "answered", "insufficient_data", "not_computable"]
@@ -30,24 +30,13 @@ class Policy:
 
     retraining: Retraining
     performance: Performance
-    minimum_rows: int
-    minimum_positives: int
-    minimum_holdout_rows: int
-    minimum_holdout_positives: int
+    training: Training
     conversion_window: timedelta
 
     @classmethod
     def of(cls, settings: Settings) -> "Policy":
-        training = settings.training
-        return cls(
-            settings.retraining,
-            settings.performance,
-            training.minimum_rows,
-            training.minimum_positives,
-            training.minimum_holdout_rows,
-            training.minimum_holdout_positives,
-            timedelta(days=settings.labels.conversion_window_days),
-        )
+        window = timedelta(days=settings.labels.conversion_window_days)
+        return cls(settings.retraining, settings.performance, settings.training, window)
 
 
 @dataclass(frozen=True)

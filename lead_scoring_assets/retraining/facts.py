@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from lead_scoring_assets.models.minimum_data import TrainingData as TrainingData
+
 Row = Mapping[str, Any]
 CandidateVerdict = Literal["promoted", "awaiting_approval", "rejected", "superseded", "taken_back"]
 
@@ -81,16 +83,6 @@ class Judgement:
     period: str
     judged_at: datetime
     verdict: CandidateVerdict
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """How many matured leads a training of the period would learn from, and be judged on."""
-
-    rows: int
-    positives: int
-    holdout_rows: int
-    holdout_positives: int
 
 
 @dataclass(frozen=True)

@@ -318,7 +318,7 @@ def test_a_failed_run_is_one_critical_alert(
     assert alert.event_id == f"alert-run-{run_id}"
     assert (alert.subject, alert.actor, alert.evidence["level"]) == ("retraining", "alert_on_failed_run", "critical")
     assert alert.reason.startswith(f"run {run_id} of retraining {told} failed: ")
-    assert "break_down" in alert.reason
+    assert "break_down: ValueError: disk is full" in alert.reason
 
 
 def test_with_mlflow_gone_the_alert_stands_and_it_is_said(home: Home, capfd: pytest.CaptureFixture[str]) -> None:

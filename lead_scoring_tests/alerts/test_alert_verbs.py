@@ -86,6 +86,21 @@ def test_an_acknowledgement_is_kept_with_who_and_why(world: World) -> None:
     assert {event.actor, second.actor} == {"Mona Haddad", "Omar"}
 
 
+def test_an_open_alert_can_be_named_by_what_it_is_about(world: World) -> None:
+    world.raise_("alert-run-7", "warning", "model_fairness:groups_are_chosen_alike")
+    assert verb("acknowledge", "model_fairness:groups_are_chosen_alike", "--reason", "looked into").exit_code == 0
+    assert [row["alert_id"] for row in listed("--acknowledged")] == ["alert-run-7"]
+    assert verb("acknowledge", "raw_leads:few_rejected", "--reason", "over by now").exit_code == 2
+
+
+def test_long_messages_are_cut_and_told_whole_where_they_are_asked_for(world: World) -> None:
+    world.raise_("alert-run-8", "warning", "many", message="word " * 300 + "THE END")
+    told = verb("alerts").stdout
+    assert "… (--episode alert-run-8)" in told
+    assert "THE END" not in told
+    assert verb("alerts", "--episode", "alert-run-8").stdout.rstrip().endswith("THE END")
+
+
 def test_a_person_can_end_an_alert(world: World) -> None:
     assert verb("acknowledge", "alert-run-1", "--reason", "the job is gone", "--over").exit_code == 0
     assert listed("--open") == []
@@ -111,3 +126,12 @@ def test_what_cannot_be_acknowledged_is_said(world: World, words: tuple[str, ...
     assert told in done.output
     assert "Traceback" not in done.output
     assert world.house.events.events() == before
+
+
+def test_daily_reports_are_listed_when_they_are_asked_for(world: World) -> None:
+    before = listed()
+    world.raise_("alert-daily-report-2008-09-01", "info", "daily report", topic="report", message="one\ntwo")
+    assert listed() == before
+    more = [row["alert_id"] for row in listed("--reports") if row not in before]
+    assert more == ["alert-daily-report-2008-09-01"]
+    assert "\n    one\n    two\n" in verb("alerts", "--episode", "alert-daily-report-2008-09-01").stdout

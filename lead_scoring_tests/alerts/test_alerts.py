@@ -50,6 +50,7 @@ def test_an_alert_is_stored_and_written_as_one_line(events: EventLog, log_file: 
             "periods": [],
             "topic": "problem",
             "evidence": {},
+            "page": None,
             "episode_id": "alert-run-1",
         }
     ]

@@ -1,6 +1,7 @@
 """Reproducing with the code of then: on clones of this very package, whose later commits change what matters."""
 
 import dataclasses
+import json
 import os
 import shutil
 import subprocess
@@ -154,6 +155,29 @@ def test_changes_that_no_commit_has_are_not_used_and_those_of_then_are_told(past
     assert "here it is another: dirty tree: the code holds changes now" in told
     assert "other input: dirty tree: the code held changes then" in told
     assert "other input: dirty tree: the code holds changes now" not in told
+
+
+def test_a_dirty_tree_is_named_before_and_after_what_its_commit_cannot_do(past: Past) -> None:
+    """The settings of then hold what only the changes of then knew."""
+    past.change_the_code()
+    past.commit("other code")
+    record = past.trained.record
+    dirty = dataclasses.replace(record.provenance, git_dirty=True, git_changed_files=3)
+    settings = json.dumps({**json.loads(record.settings), "novelty": 1})
+    code, told = past.reproduce(record=dataclasses.replace(record, provenance=dirty, settings=settings))
+    assert code == 2, told
+    before, refused, after = (
+        told.index(words)
+        for words in (
+            "v7 was trained in a dirty tree, with changes in 3 file(s) that no commit has",
+            "novelty: no such setting",
+            "v7 was not rebuilt as it was",
+        )
+    )
+    assert before < refused < after
+    assert "lead-scoring reproduce 7 --here" in told
+    code, told = past.reproduce(record=record)
+    assert (code, "dirty" in told) == (0, False), told
 
 
 def test_another_lock_is_refused_in_words_or_its_environment_built(past: Past) -> None:

@@ -73,9 +73,9 @@ class World:
             self.learns_from(period, training_leads)
 
     def learns_from(self, period: str, training_leads: int, holdout_leads: int = 1) -> None:
-        """A training of `period` finds so many matured leads, all converted, on each side of its embargo."""
+        """A training of `period` finds so many converted leads, and as many lost ones, on each side of its embargo."""
         window = TrainingWindow.of(self.home.settings.calendar.period(period), timedelta(days=30), 6)
-        created = [window.start] * training_leads + [window.end - timedelta(seconds=1)] * holdout_leads
+        created = [window.start] * 2 * training_leads + [window.end - timedelta(seconds=1)] * 2 * holdout_leads
         leads = [
             {"period": period, "lead_id": f"known-{period}-{i}", "created_at": at, "known_at": at}
             for i, at in enumerate(created)
@@ -86,10 +86,10 @@ class World:
                 "period": period,
                 "lead_id": lead["lead_id"],
                 "label_known_at": self.end(period),
-                "label": 1,
+                "label": i % 2,
                 "revision": 2,
             }
-            for lead in leads
+            for i, lead in enumerate(leads)
         ]
         self._replace("lead_features", period, leads, FEATURE_SCHEMA)
         self._replace("ground_truth_labels", period, labels, LABEL_SCHEMA)

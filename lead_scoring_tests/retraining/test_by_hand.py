@@ -48,7 +48,7 @@ def test_before_the_first_period_closes_it_is_refused(world: "World") -> None:
 
 def test_too_little_data_is_told_before_anything_waits_for_it(world: "World") -> None:
     world.closes("2008-09", training_leads=0)
-    with pytest.raises(RetrainingError, match="2008-09 cannot be trained on: insufficient data: 0 of 1 matured leads"):
+    with pytest.raises(RetrainingError, match="2008-09 cannot be trained on: insufficient data: 0 of 1 training leads"):
         request_retraining(world.installation, "Mona", "a new product")
     assert requests(world) == []
 

@@ -160,7 +160,7 @@ def test_too_little_to_train_on_is_told_with_numbers(world: "World") -> None:
     world.closes("2008-09", training_leads=0)
     told = tick(world)
     assert told.episode_id is None
-    assert told.reason.startswith("insufficient data: 0 of 1 matured leads in the training window, 0 of 1 converted")
+    assert told.reason.startswith("insufficient data: 0 of 1 training leads, 0 of 1 converted")
     world.learns_from("2008-09", 1)
     assert tick(world).episode_id == CALENDAR
 

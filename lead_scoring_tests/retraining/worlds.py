@@ -5,16 +5,17 @@ from typing import Any
 
 from lead_scoring_assets.retraining.causes import Policy
 from lead_scoring_assets.retraining.facts import Champion, DriftWindow, Facts, Judgement
-from lead_scoring_assets.settings import Performance, Retraining
+from lead_scoring_assets.settings import Performance, Retraining, Training
 
 PERIOD = "2008-09"
 NOW = datetime(2008, 10, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
+NEEDED = Training(minimum_rows=10_000, minimum_positives=100, minimum_holdout_rows=500, minimum_holdout_positives=20)
 LIMITS = Performance(minimum_auc=0.60, maximum_relative_auc_drop=0.10)
 
 
 def policy(performance: Performance = LIMITS, **retraining: Any) -> Policy:
-    return Policy(Retraining(**retraining), performance, 10_000, 100, 500, 20, timedelta(days=30))
+    return Policy(Retraining(**retraining), performance, NEEDED, timedelta(days=30))
 
 
 def facts(**changes: Any) -> Facts:

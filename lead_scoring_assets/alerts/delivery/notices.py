@@ -118,7 +118,7 @@ def _raised(episode: Episode, delivered: Sequence[Delivery], settings: Alerts) -
 
 
 def _route(alert: RaisedAlert) -> str:
-    return "deployment" if alert.topic == "deployment" else alert.level
+    return alert.level if alert.topic == "problem" else alert.topic
 
 
 def _quiet_until(

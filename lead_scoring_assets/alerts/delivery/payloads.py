@@ -29,8 +29,11 @@ class Place:
     dashboard_url: str
 
     def link(self, message: Message) -> str:
-        """The dashboard, told which episode it is about."""
-        return f"{self.dashboard_url}?episode={quote(_first(message).episode.episode_id, safe='')}"
+        """The page that the alert names, else the dashboard, told which episode it is about."""
+        first = _first(message)
+        if first.alert.page is not None and len(message.notices) == 1:
+            return f"{self.dashboard_url.rstrip('/')}/{quote(first.alert.page)}"
+        return f"{self.dashboard_url}?episode={quote(first.episode.episode_id, safe='')}"
 
 
 def title(message: Message) -> str:
@@ -66,12 +69,13 @@ def subject(message: Message) -> str:
 def slack(message: Message, place: Place, room: str) -> Payload:
     """An attachment in the colour of the level (green once resolved), with the figures as fields."""
     is_over = message.action == "resolve"
+    mark = "✅" if is_over else "ℹ️" if message.level == "info" else "🚨"
     return {
         "channel": room,
         "attachments": [
             {
                 "color": _COLOURS["info" if is_over else message.level],
-                "title": f"{'✅' if is_over else '🚨'} {_slack_text(title(message))}",
+                "title": f"{mark} {_slack_text(title(message))}",
                 "text": _slack_text(text(message)),
                 "fields": [
                     {"title": _slack_text(name), "value": _slack_text(str(value)), "short": True}
