@@ -5,9 +5,9 @@ import importlib.metadata
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from lead_scoring_assets.errors import LakehouseError, LeadScoringError, ScoringError
 from lead_scoring_assets.models import learners
@@ -17,6 +17,9 @@ from lead_scoring_assets.models.learners import Learner
 from lead_scoring_assets.models.recipe import Recipe
 from lead_scoring_assets.models.scorer import Scorer
 from lead_scoring_assets.settings import Algorithm
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MODEL: Mapping[Algorithm, str] = {"xgboost": "model.ubj", "lightgbm": "model.txt", "logistic": "model.json"}
 ENCODER, RECIPE, CALIBRATOR = "encoder.json", "recipe.json", "calibrator.json"
@@ -32,7 +35,7 @@ _LIBRARY: Mapping[Algorithm, str] = {"xgboost": "xgboost", "lightgbm": "lightgbm
 
 
 def save_bundle(
-    folder: Path, learner: Learner, recipe: Recipe, calibrator: Calibrator, encoder: Encoder, sample: pd.DataFrame
+    folder: Path, learner: Learner, recipe: Recipe, calibrator: Calibrator, encoder: Encoder, sample: "pd.DataFrame"
 ) -> str:
     """Write the model's folder and return its fingerprint (SHA-256 over the files' checksums).
 
@@ -41,6 +44,8 @@ def save_bundle(
     Raises:
         ScoringError: the model gives one of them what is no finite number, or another number once it is read back.
     """
+    import pandas as pd
+
     model = learner.to_bytes()
     # As it will be loaded; and the rows as they will be read back: as text, a number may have lost its last digit.
     scorer = Scorer(learners.load(recipe.algorithm, model), encoder, recipe, calibrator)
@@ -112,8 +117,10 @@ def requirements(folder: Path) -> list[str]:
     return [_PRODUCT, *learner]
 
 
-def example_rows(folder: Path) -> pd.DataFrame | None:
+def example_rows(folder: Path) -> "pd.DataFrame | None":
     """A few of the golden rows in `folder`, typed as the model's signature wants them; None where there are none."""
+    import pandas as pd
+
     encoder = Encoder.from_json((folder / ENCODER).read_text(encoding="utf-8"))
     rows = json.loads((folder / GOLDEN).read_text(encoding="utf-8"))["rows"][:_EXAMPLE_ROWS]
     if not rows:
@@ -127,7 +134,7 @@ def example_rows(folder: Path) -> pd.DataFrame | None:
     return frame
 
 
-def _refuse_other_scores(fitted: Scorer, loaded: Scorer, rows: pd.DataFrame) -> None:
+def _refuse_other_scores(fitted: Scorer, loaded: Scorer, rows: "pd.DataFrame") -> None:
     """Trees are read back into tables of our own: golden scores prove them only if they are the library's own scores."""
     found, expected = loaded.margins(rows), fitted.margins(rows)
     if len(wrong := np.flatnonzero(found != expected)):
@@ -138,7 +145,7 @@ def _refuse_other_scores(fitted: Scorer, loaded: Scorer, rows: pd.DataFrame) -> 
         )
 
 
-def _golden_rows(sample: pd.DataFrame, encoder: Encoder) -> list[dict[str, object]]:
+def _golden_rows(sample: "pd.DataFrame", encoder: Encoder) -> list[dict[str, object]]:
     """The first rows of `sample` as they are read back from JSON."""
     features = sample.head(_GOLDEN_ROWS)[encoder.columns]
     rows: list[dict[str, object]] = json.loads(features.to_json(orient="records", double_precision=15))
@@ -155,7 +162,7 @@ def _verified(folder: Path, files: Mapping[str, bytes], model: str) -> Scorer:
             Calibrator.from_json(files[CALIBRATOR].decode()),
         )
         golden = json.loads(files[GOLDEN])
-        found = scorer.probabilities(pd.DataFrame(golden["rows"], columns=scorer.columns))
+        found = scorer.row_probabilities(golden["rows"])
     except LeadScoringError as problem:
         raise LakehouseError(f"model in {folder} cannot be loaded: {problem}") from None
     expected = np.asarray(golden["scores"], dtype=np.float64)

@@ -13,6 +13,7 @@ Floats = npt.NDArray[np.float64]
 
 # Ten events for each of the two numbers that are estimated (Peduzzi et al. 1996).
 LEAST_OF_EACH_OUTCOME = 20
+_NEARLY_NEVER = -700.0
 _ROUNDING = 1e-12  # margins that are all the same have a spread of this size, and none that means something
 
 
@@ -33,6 +34,14 @@ class Calibrator:
     def probabilities(self, margins: Floats) -> Floats:
         """Calibrated probability of conversion, shape (rows,)."""
         return _sigmoid(self.log_odds(margins))
+
+    def probability(self, margin: float) -> float:
+        """The same of one margin, bit for bit what `probabilities` gives."""
+        odds = self.slope * margin + self.intercept
+        if odds < _NEARLY_NEVER:  # where exp may overflow
+            return float(_sigmoid(np.array([odds]))[0])
+        # NumPy's exp, because C's may differ in the last bit.
+        return 1 / (1 + float(np.exp(-odds)))
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)

@@ -1,17 +1,24 @@
 """One map from features to numbers, stored with the model: training, batch and API read the same artefact."""
 
 import json
+import math
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lead_scoring_assets.contracts.columns import Registry
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_NAN = math.nan
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class Encoder:
         """XGBoost's name for each column's kind: q(uantitative) or c(ategorical)."""
         return ["q"] * len(self.numeric) + ["c"] * len(self.categories)
 
-    def encode(self, features: pd.DataFrame) -> npt.NDArray[np.float32]:
+    def encode(self, features: "pd.DataFrame") -> npt.NDArray[np.float32]:
         """Matrix of shape (rows, columns).
 
         Raises:
@@ -79,6 +86,35 @@ class Encoder:
                 matrix[:, position] = _places(column.to_pandas(), known)
         return matrix
 
+    def encode_row(self, features: Mapping[str, Any]) -> tuple[float, ...]:
+        """The same of one row of numbers and texts, None for missing: what `encode` gives, as Python's own numbers.
+
+        Raises:
+            KeyError: as for `encode`.
+        """
+        row = [_NAN if (value := features[name]) is None else value for name in self.numeric]
+        row += [places.get(features[name], _NAN) for name, places in self._places]
+        try:
+            single = self._singles.unpack(self._singles.pack(*row))
+        except OverflowError:
+            return tuple(_single(np.array(row, np.float64)).tolist())
+        return tuple(_single(np.array(row)).tolist()) if math.inf in single or -math.inf in single else single
+
+    def encode_rows(self, rows: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.float32]:
+        """`encode_row` of each, as a matrix."""
+        matrix = np.empty((len(rows), len(self.columns)), np.float32)
+        for number, row in enumerate(rows):
+            matrix[number] = self.encode_row(row)
+        return matrix
+
+    @cached_property
+    def _places(self) -> list[tuple[str, dict[Any, float]]]:
+        return [(name, {known: float(n) for n, known in enumerate(k)}) for name, k in self.categories.items()]
+
+    @cached_property
+    def _singles(self) -> struct.Struct:
+        return struct.Struct(f"{len(self.columns)}f")
+
     def to_json(self) -> str:
         return json.dumps({"numeric": self.numeric, "categories": {k: list(v) for k, v in self.categories.items()}})
 
@@ -90,7 +126,9 @@ class Encoder:
         return cls(numeric=tuple(read["numeric"]), categories={k: tuple(v) for k, v in categories.items()})
 
 
-def _numbers(column: pd.Series) -> npt.NDArray[np.float64]:
+def _numbers(column: "pd.Series") -> npt.NDArray[np.float64]:
+    import pandas as pd
+
     found: npt.NDArray[np.float64] = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     return found
 
@@ -102,6 +140,8 @@ def _single(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     return single
 
 
-def _places(column: pd.Series, known: Sequence[str]) -> npt.NDArray[np.float32]:
+def _places(column: "pd.Series", known: Sequence[str]) -> npt.NDArray[np.float32]:
+    import pandas as pd
+
     codes = pd.Categorical(column, categories=list(known)).codes
     return np.where(codes >= 0, codes, np.nan).astype(np.float32)

@@ -21,7 +21,7 @@ from lead_scoring_assets.models.bundle import example_rows, requirements
 from lead_scoring_assets.models.encoder import Encoder
 from lead_scoring_assets.models.mlflow_store import asks_the_store, be_patient_for_seconds, refuse_damaged
 from lead_scoring_assets.models.record import RECORD, TrainingRecord, read_record
-from lead_scoring_assets.plots import png_of
+from lead_scoring_assets.plots import svg_of
 from lead_scoring_assets.settings import Home
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class ModelRegistry:
         self.client.log_batch(run_id, metrics=logged)
         with tempfile.TemporaryDirectory() as folder:
             for name, picture in pictures.items():
-                (Path(folder) / f"{name}.png").write_bytes(png_of(picture))
+                (Path(folder) / f"{name}.svg").write_bytes(svg_of(picture))
             (Path(folder) / "model_card.md").write_text(card, encoding="utf-8")
             self.client.log_artifacts(run_id, folder, "holdout")
 

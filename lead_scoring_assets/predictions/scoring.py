@@ -8,8 +8,8 @@ import pandas as pd
 import pyarrow as pa
 
 from lead_scoring_assets.errors import ScoringError
+from lead_scoring_assets.predictions.buckets import LOWEST_BUCKET
 
-LOWEST_BUCKET = "Cold"
 _NAMED_OFFENDERS = 3
 
 SCHEMA = pa.schema(

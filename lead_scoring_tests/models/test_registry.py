@@ -294,7 +294,7 @@ def test_a_judgement_reaches_its_run(registry: ModelRegistry) -> None:
     assert kept == {"holdout_auc": 0.75, "holdout_auc_low": 0.7, "holdout_auc_high": 0.8}
     folder = Path(registry.client.download_artifacts(run.info.run_id, "holdout"))
     assert (folder / "model_card.md").read_text() == "# card"
-    assert (folder / "roc.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "roc.svg").read_bytes().startswith(b"<svg ")
 
 
 def test_only_the_open_runs_of_the_dagster_run_are_closed(registry: ModelRegistry) -> None:

@@ -23,7 +23,7 @@ Masks = npt.NDArray[Any]
 _Places = npt.NDArray[np.intp]
 
 # One bit is told by the top bits of its product with a de Bruijn sequence (Leiserson, Prokop and Randall 1998).
-_DE_BRUIJN = {16: 0x09AF, 32: 0x077CB531, 64: 0x03F79D71B4CB0A89}
+DE_BRUIJN = {16: 0x09AF, 32: 0x077CB531, 64: 0x03F79D71B4CB0A89}
 # Beyond a processor's caches XGBoost's own walk from node to node is no slower.
 _MOST_TABLE_BYTES = 1 << 25
 _MASK_BYTES = 1 << 20
@@ -41,7 +41,7 @@ class _Split:
 
 
 @dataclass(frozen=True)
-class _Column:
+class Column:
     """Which leaves stay reachable: `masks` has a row for each bin of the column's values, and one for missing, the last.
 
     Bins of numbers lie between `thresholds`; a category has its own, and all that no split names share the last but one.
@@ -63,14 +63,18 @@ class _Column:
 
 
 class Forest:
-    """A fitted booster's trees; build one with `from_xgboost`."""
+    """A fitted booster's trees; build one with `from_xgboost`.
 
-    def __init__(self, columns: Sequence[_Column], width: int, leaves: Singles, roots: Masks, base: np.float32) -> None:
-        self._columns = columns
-        self._width = width
-        self._leaves = leaves
-        self._roots = roots
-        self._base = base
+    `width`: how many columns rows have. `leaves`: values of leaves, shape (trees, bits). `roots`: of each tree, all of its
+    leaves. `base`: what every row begins with.
+    """
+
+    def __init__(self, columns: Sequence[Column], width: int, leaves: Singles, roots: Masks, base: np.float32) -> None:
+        self.columns = columns
+        self.width = width
+        self.leaves = leaves
+        self.roots = roots
+        self.base = base
 
     @classmethod
     def from_xgboost(cls, content: bytes) -> Self | None:
@@ -90,7 +94,7 @@ class Forest:
         width = int(told["num_feature"])
         splits: list[list[_Split]] = [[] for _ in range(width)]
         leaves = [_take_apart(tree, number, splits) for number, tree in enumerate(booster["model"]["trees"])]
-        bits = next((bits for bits in _DE_BRUIJN if bits >= max(map(len, leaves), default=1)), None)
+        bits = next((bits for bits in DE_BRUIJN if bits >= max(map(len, leaves), default=1)), None)
         bins = sum(len(named) for named in map(_named, splits))
         if bits is None or bins * len(leaves) * bits // 8 > _MOST_TABLE_BYTES:
             return None
@@ -108,29 +112,29 @@ class Forest:
         Raises:
             ScoringError: the matrix has another number of columns than the trees were grown on.
         """
-        if matrix.shape[1] != self._width:
+        if matrix.shape[1] != self.width:
             raise ScoringError(
-                f"the trees read {self._width} columns, found a matrix of {matrix.shape[1]}; train again."
+                f"the trees read {self.width} columns, found a matrix of {matrix.shape[1]}; train again."
             )
-        found = np.full(len(matrix), self._base, np.float32)
+        found = np.full(len(matrix), self.base, np.float32)
         for start in range(0, len(matrix), _ROWS):
             self._add_leaves(matrix[start : start + _ROWS], found[start : start + _ROWS])
         return found
 
     def _add_leaves(self, matrix: Singles, margins: Singles) -> None:
-        bins = [column.bins(np.ascontiguousarray(matrix[:, column.position])) for column in self._columns]
-        step = max(1, _MASK_BYTES // max(1, self._roots.nbytes))
-        masks, other = np.empty((2, min(step, len(matrix)), len(self._roots)), self._roots.dtype)
+        bins = [column.bins(np.ascontiguousarray(matrix[:, column.position])) for column in self.columns]
+        step = max(1, _MASK_BYTES // max(1, self.roots.nbytes))
+        masks, other = np.empty((2, min(step, len(matrix)), len(self.roots)), self.roots.dtype)
         for start in range(0, len(matrix), step):
             here = slice(start, min(start + step, len(matrix)))
             reachable, met = masks[: here.stop - start], other[: here.stop - start]
-            reachable[:] = self._roots
-            for column, places in zip(self._columns, bins, strict=True):
+            reachable[:] = self.roots
+            for column, places in zip(self.columns, bins, strict=True):
                 # "clip" only saves the test of the places, which are all inside.
                 np.take(column.masks, places[here], axis=0, out=met, mode="clip")
                 reachable &= met
             # Tree by tree, because NumPy's own sums add in another order.
-            for values, leaves in zip(self._leaves, np.ascontiguousarray(_leaf_of(reachable).T), strict=True):
+            for values, leaves in zip(self.leaves, np.ascontiguousarray(_leaf_of(reachable).T), strict=True):
                 margins[here] += values.take(leaves, mode="clip")
 
 
@@ -149,8 +153,13 @@ def _leaf_of(masks: Masks) -> Masks:
     """A number for the one bit of each mask."""
     bits = masks.dtype.itemsize * 8
     kind = masks.dtype.type
-    found: Masks = (masks * kind(_DE_BRUIJN[bits])) >> kind(bits - bits.bit_length() + 1)
+    found: Masks = (masks * kind(DE_BRUIJN[bits])) >> kind(top_bits_shift(bits))
     return found
+
+
+def top_bits_shift(bits: int) -> int:
+    """How far to shift a product with a de Bruijn sequence of `bits` bits, so that the bits that tell are left."""
+    return bits - bits.bit_length() + 1
 
 
 def _take_apart(tree: Mapping[str, Any], number: int, splits: list[list[_Split]]) -> Singles:
@@ -197,7 +206,7 @@ def _named(splits: Sequence[_Split]) -> npt.NDArray[Any]:
     return np.arange(1 + max(int(split.categories.max(initial=-1)) for split in splits if split.categories is not None))
 
 
-def _column(position: int, splits: Sequence[_Split], roots: Masks) -> _Column:
+def _column(position: int, splits: Sequence[_Split], roots: Masks) -> Column:
     named = _named(splits)
     kind = roots.dtype.type
     masks = np.tile(roots, (len(named) + 2, 1))
@@ -209,7 +218,7 @@ def _column(position: int, splits: Sequence[_Split], roots: Masks) -> _Column:
             goes_left[split.categories] = False
         goes_left = np.append(goes_left, split.missing_goes_left)
         masks[:, split.tree] &= np.where(goes_left, kind(split.kept_left), kind(split.kept_right))
-    return _Column(position, named if splits[0].categories is None else None, masks)
+    return Column(position, named if splits[0].categories is None else None, masks)
 
 
 def _base_margin(base_score: str) -> np.float32:

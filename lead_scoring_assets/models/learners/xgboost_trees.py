@@ -40,6 +40,11 @@ class XGBoostTrees:
             return np.empty(0)
         return np.asarray(self._booster.predict(self._data(matrix), output_margin=True), dtype=np.float64)
 
+    @property
+    def forest(self) -> Forest | None:
+        """The trees as tables of bit masks; None where XGBoost itself scores."""
+        return self._forest
+
     def contributions(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Exact SHAP values of the trees (Lundberg et al. 2020), the base last.
 

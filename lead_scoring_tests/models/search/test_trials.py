@@ -101,10 +101,10 @@ def test_trials_are_equal_whatever_time_they_took() -> None:
 
 
 def test_the_picture_shows_completed_trials_and_without_one_there_are_words() -> None:
-    shown = re.fullmatch(r"!\[(.*)\]\(data:image/png;base64,(.*)\)", study_plot(tuned(completed(0, 0.7), PRUNED)))
+    shown = re.fullmatch(r"!\[(.*)\]\(data:image/svg\+xml;base64,(.*)\)", study_plot(tuned(completed(0, 0.7), PRUNED)))
     assert shown
     assert shown[1] == "AUC in folds over time, 1 of 2 trials completed"
     picture = base64.b64decode(shown[2])
-    assert picture.startswith(b"\x89PNG")
+    assert picture.startswith(b"<svg ")
     assert len(picture) < 60_000
     assert study_plot(tuned(remarks=("not tuned", "fold 1 left out"))) == "not tuned; fold 1 left out"

@@ -1,0 +1,60 @@
+"""One lead at a time, for the API: the scorer's own probability, bit for bit, without a table around the row."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from lead_scoring_assets.errors import ScoringError
+from lead_scoring_assets.models.learners import Learner
+from lead_scoring_assets.models.learners.one_row import RowMargin, one_row
+from lead_scoring_assets.models.learners.xgboost_trees import XGBoostTrees
+from lead_scoring_assets.models.scorer import Scorer
+
+Path = Literal["one_row", "library"]
+
+
+class RowScorer:
+    """`path`: how a row comes to its margin, by the tables of `one_row.py` or by the learner's library.
+
+    Tables that give one of the `golden` rows another margin than the learner does are not used.
+    """
+
+    def __init__(self, scorer: Scorer, golden: Sequence[Mapping[str, Any]] = ()) -> None:
+        self.scorer = scorer
+        self._encode = scorer.encoder.encode_row
+        self._calibrated = scorer.calibrator.probability
+        tables = _tables(scorer.learner)
+        if tables is not None and any(tables(row) != self._by_library(row) for row in map(self._encode, golden)):
+            tables = None
+        self.path: Path = "library" if tables is None else "one_row"
+        self._margin = tables or self._by_library
+
+    def probability(self, features: Mapping[str, Any]) -> float:
+        """Probability of conversion of a lead with these features: numbers and texts, None for missing.
+
+        Raises:
+            ScoringError: the model gives log odds that are no finite number.
+        """
+        margin = self._margin(self._encode(features))
+        if not math.isfinite(margin):
+            raise ScoringError(
+                f"the {self.scorer.recipe.algorithm} model gave a lead log odds of {margin}: expected a finite number. Roll "
+                "back, or train again."
+            )
+        return self._calibrated(margin)
+
+    def contributions(self, features: Mapping[str, Any]) -> dict[str, float]:
+        """What each feature adds to the calibrated log odds, and the `base` (exact SHAP values); the sum is log(p / (1 − p))."""
+        values = self.scorer.learner.contributions(self.scorer.encoder.encode_rows([features]))[0]
+        values = values * self.scorer.calibrator.slope
+        values[-1] += self.scorer.calibrator.intercept
+        return dict(zip([*self.scorer.columns, "base"], values.tolist(), strict=True))
+
+    def _by_library(self, row: tuple[float, ...]) -> float:
+        return float(self.scorer.learner.margins(np.array([row], np.float32))[0])
+
+
+def _tables(learner: Learner) -> RowMargin | None:
+    return one_row(learner.forest) if isinstance(learner, XGBoostTrees) and learner.forest is not None else None

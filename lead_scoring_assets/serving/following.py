@@ -1,0 +1,143 @@
+"""How a server follows the agent: it looks at two small files every 100 ms, and swaps one reference."""
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lead_scoring_assets.errors import LeadScoringError
+from lead_scoring_assets.models.bundle import GOLDEN, load_scorer
+from lead_scoring_assets.models.row_scorer import RowScorer
+from lead_scoring_assets.rollout.traffic import Traffic
+from lead_scoring_assets.serving import deployment_file, keys
+from lead_scoring_assets.serving.breaker import CircuitBreaker
+from lead_scoring_assets.serving.deployment_file import DeploymentFile, ServedModel
+from lead_scoring_assets.serving.faults import Fault, isolated
+from lead_scoring_assets.serving.keys import KeyRing
+from lead_scoring_assets.serving.moments import Moments
+from lead_scoring_assets.settings import Breaker, Home
+
+_LOOK_SECONDS = 0.1
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A version that was loaded and scores its golden rows as it did when it was trained, and its breaker."""
+
+    version: int
+    scorer: RowScorer
+    breaker: CircuitBreaker
+
+
+@dataclass(frozen=True)
+class Live:
+    """What a server answers by: one value, so that a request sees one deployment from beginning to end."""
+
+    deployment: DeploymentFile
+    champion: LoadedModel
+    challenger: LoadedModel | None
+
+    @property
+    def traffic(self) -> Traffic:
+        return self.deployment.traffic
+
+
+class Follower:
+    """`live`: None until a model is loaded. `keys`: who may ask. `problem`: why it could not follow the last time."""
+
+    def __init__(self, home: Home, moments: Moments, breaker: Breaker) -> None:
+        self._home = home
+        self._moments = moments
+        self._breaker = breaker
+        self._loaded: dict[str, LoadedModel] = {}
+        self._seen: dict[Path, tuple[object, str | None]] = {}
+        self._ending = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.live: Live | None = None
+        self.keys = KeyRing()
+        self.problem: str | None = None
+
+    def look(self) -> None:
+        """Follow what has changed; whatever fails, the server goes on with what it has."""
+        told = [self._try(self._home.serving / deployment_file.FILE, self._follow_deployment)]
+        told.append(self._try(self._home.serving / keys.FILE, self._follow_keys))
+        try:
+            self._moments.look()
+        except LeadScoringError as problem:
+            told.append(str(problem))
+        self.problem = "; ".join(filter(None, told)) or None
+
+    def start(self) -> None:
+        """Look now, and go on in a thread until `end`."""
+        self.look()
+        self._thread = threading.Thread(target=self._go_on, daemon=True, name="follower")
+        self._thread.start()
+
+    def end(self) -> None:
+        self._ending.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _go_on(self) -> None:
+        while not self._ending.wait(_LOOK_SECONDS):
+            self.look()
+
+    def _try(self, path: Path, follow: Callable[[Path], None]) -> str | None:
+        """Call `follow` when the file has changed; why that failed, told until the file changes again."""
+        stamp, problem = self._seen.get(path, (None, None))
+        found = _stamp(path)
+        if found == stamp:
+            return problem
+        try:
+            with isolated:
+                follow(path)
+        except Fault as fault:
+            problem = str(fault)
+            _LOG.warning("what is served stays as it is: %s", problem)
+        else:
+            problem = None
+        self._seen[path] = (found, problem)
+        return problem
+
+    def _follow_deployment(self, path: Path) -> None:
+        told = DeploymentFile.read(path)
+        if told is None:
+            return  # whoever deleted it has not taken the model away
+        champion = self._model(told.champion)
+        challenger = None if told.challenger is None else self._model(told.challenger)
+        self.live = Live(told, champion, challenger)
+        kept = {told.champion.fingerprint, *([told.challenger.fingerprint] if told.challenger else [])}
+        self._loaded = {fingerprint: model for fingerprint, model in self._loaded.items() if fingerprint in kept}
+
+    def _follow_keys(self, path: Path) -> None:
+        self.keys = keys.read_keys(path)
+
+    def _model(self, served: ServedModel) -> LoadedModel:
+        known = self._loaded.get(served.fingerprint)
+        if known is None or known.version != served.version:
+            known = load_model(self._home.data, served, self._breaker)
+            self._loaded[served.fingerprint] = known
+        return known
+
+
+def load_model(data: Path, served: ServedModel, breaker: Breaker) -> LoadedModel:
+    """Load and verify a version, as whole tables and as single rows.
+
+    Raises:
+        LakehouseError: it is damaged.
+    """
+    folder = data / served.bundle
+    scorer = load_scorer(folder, served.fingerprint)
+    golden: list[Mapping[str, object]] = json.loads((folder / GOLDEN).read_bytes())["rows"]
+    return LoadedModel(served.version, RowScorer(scorer, golden), CircuitBreaker(breaker))
+
+
+def _stamp(path: Path) -> object:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size

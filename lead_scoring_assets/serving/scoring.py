@@ -1,0 +1,173 @@
+"""Who scores a lead, and what is said when a model cannot: routing, the circuit breaker, the plain rule."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
+
+from lead_scoring_assets.errors import ScoringError
+from lead_scoring_assets.experiments.assignment import assign
+from lead_scoring_assets.prediction_log.records import Arm, Source
+from lead_scoring_assets.serving.faults import Fault, isolated
+from lead_scoring_assets.serving.following import Live, LoadedModel
+from lead_scoring_assets.serving.lead_request import Lead
+from lead_scoring_assets.serving.refusals import Refused
+from lead_scoring_assets.settings import Breaker
+
+_SPLIT = ("canary", "experiment")
+# Of a request with many leads each may take a part of what a single one may.
+_LEADS_A_TIMEOUT = 20
+_Result = TypeVar("_Result")
+_LOG = logging.getLogger(__name__)
+
+
+class Route(NamedTuple):
+    """Where a lead goes. `arm` is None where traffic is not split; then nothing was drawn either."""
+
+    arm: Arm | None = None
+    unit_id: str | None = None
+    propensity: float = 1.0
+    explored: bool = False
+
+
+class Scored(NamedTuple):
+    """`version`: of the model that gave the score; None where the plain rule did (`source` fallback)."""
+
+    score: float
+    source: Source
+    version: int | None
+    route: Route
+
+
+def route_of(live: Live, lead: Lead) -> Route:
+    """Where the lead goes. Where reps are drawn and none is named, the champion answers and nothing is drawn."""
+    traffic = live.traffic
+    if traffic.mode not in _SPLIT or live.challenger is None:
+        return Route()
+    unit = lead.lead_id if traffic.unit == "lead" else lead.rep
+    if unit is None:
+        return Route()
+    drawn = assign(traffic, unit)
+    return Route(drawn.arm, unit, drawn.propensity, drawn.explored)
+
+
+class LeadScoring:
+    """Scores leads by what is live. A model that fails, or takes too long, never fails a lead: the champion answers for its
+    challenger, and the plain rule for the champion (how many of the leads that it was trained on converted)."""
+
+    def __init__(self, policy: Breaker) -> None:
+        self._timeout_seconds = policy.timeout_ms / 1e3
+        self._threads = ThreadPoolExecutor(4, "library")
+        # Of their own, so that a library that hangs holds up nothing else.
+        self._aside = ThreadPoolExecutor(2, "aside")
+
+    async def score(self, live: Live, lead: Lead) -> Scored:
+        """One lead.
+
+        Raises:
+            Refused: 503, the model cannot and nothing is known of its training.
+        """
+        route = route_of(live, lead)
+        if route.arm == "challenger" and live.challenger is not None:
+            score = await self._one(live.challenger, lead)
+            if score is not None:
+                return Scored(score, "model", live.challenger.version, route)
+            instead = await self._one(live.champion, lead)
+            # The challenger has failed, whoever answers: its guard counts fallbacks.
+            if instead is not None:
+                return Scored(instead, "fallback", live.champion.version, route)
+            return _by_the_rule(live, route)
+        score = await self._one(live.champion, lead)
+        return _by_the_rule(live, route) if score is None else Scored(score, "model", live.champion.version, route)
+
+    async def score_many(self, live: Live, leads: Sequence[Lead]) -> list[Scored]:
+        """Leads together: one call of each model that is asked.
+
+        Raises:
+            Refused: as for `score`.
+        """
+        routes = [route_of(live, lead) for lead in leads]
+        found: dict[int, Scored] = {}
+        challenged = [place for place, route in enumerate(routes) if route.arm == "challenger"]
+        if challenged and live.challenger is not None:
+            scores = await self._many(live.challenger, [leads[place] for place in challenged])
+            for place, score in zip(challenged, scores or (), strict=False):
+                found[place] = Scored(score, "model", live.challenger.version, routes[place])
+        rest = [place for place in range(len(leads)) if place not in found]
+        scores = await self._many(live.champion, [leads[place] for place in rest]) if rest else []
+        for number, place in enumerate(rest):
+            if scores is None:
+                found[place] = _by_the_rule(live, routes[place])
+            else:
+                source: Source = "fallback" if routes[place].arm == "challenger" else "model"
+                found[place] = Scored(scores[number], source, live.champion.version, routes[place])
+        return [found[place] for place in range(len(leads))]
+
+    async def aside(self, call: Callable[[], _Result], seconds: float) -> _Result:
+        """Call in a thread; TimeoutError after so many seconds, whatever becomes of the call."""
+        return await _within(self._aside, call, seconds)
+
+    def end(self) -> None:
+        for threads in (self._threads, self._aside):
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _one(self, model: LoadedModel, lead: Lead) -> float | None:
+        scorer = model.scorer
+        # The tables' work is bounded; a library's is not ours to promise.
+        found = await self._guarded(
+            model, 1, lambda: [scorer.probability(lead.features)], in_thread=scorer.path == "library"
+        )
+        return None if found is None else found[0]
+
+    async def _many(self, model: LoadedModel, leads: Sequence[Lead]) -> list[float] | None:
+        def call() -> list[float]:
+            found: list[float] = model.scorer.scorer.row_probabilities([lead.features for lead in leads]).tolist()
+            return found
+
+        return await self._guarded(model, len(leads), call, in_thread=True)
+
+    async def _guarded(
+        self, model: LoadedModel, leads: int, call: Callable[[], list[float]], *, in_thread: bool
+    ) -> list[float] | None:
+        """What `call` gives; None when it fails or takes too long, or the breaker lets nobody ask.
+
+        A call in this thread cannot be stopped: one that was slow counts as a failure, and its answer is taken.
+        """
+        breaker = model.breaker
+        started = time.monotonic()
+        if not breaker.allows(started):
+            return None
+        limit = self._timeout_seconds * max(1.0, leads / _LEADS_A_TIMEOUT)
+        try:
+            with isolated:
+                found = await _within(self._threads, call, limit) if in_thread else call()
+                _refuse_what_is_no_probability(found)
+        except Fault as fault:
+            breaker.failed(time.monotonic())
+            _LOG.warning("v%s failed: %s", model.version, fault)
+            return None
+        now = time.monotonic()
+        if now - started > limit:
+            breaker.failed(now)
+        else:
+            breaker.succeeded()
+        return found
+
+
+async def _within(threads: ThreadPoolExecutor, call: Callable[[], _Result], seconds: float) -> _Result:
+    return await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(threads, call), seconds)
+
+
+def _refuse_what_is_no_probability(found: Sequence[float]) -> None:
+    for score in found:
+        if not 0 <= score <= 1:  # so written that NaN is none either
+            raise ScoringError(f"expected a probability from 0 to 1, found {score}")
+
+
+def _by_the_rule(live: Live, route: Route) -> Scored:
+    rate = live.deployment.base_rate
+    if rate is None:
+        raise Refused(503, "no_model", headers=((b"retry-after", b"1"),))
+    return Scored(rate, "fallback", None, route)

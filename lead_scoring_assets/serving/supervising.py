@@ -1,0 +1,206 @@
+"""Serving until Ctrl-C: the model agent in this process, and server processes that share one port; who dies is started again."""
+
+import contextlib
+import fcntl
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from lead_scoring_assets.errors import LeadScoringError, ServingError
+from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.prediction_log.sources import forwarding
+from lead_scoring_assets.serving.agent import ModelAgent
+from lead_scoring_assets.serving.keys import FILE as KEYS_FILE
+from lead_scoring_assets.serving.keys import read_keys
+from lead_scoring_assets.settings import is_loopback
+
+_LOOK_SECONDS = 0.05
+_GRACE_SECONDS = 15.0
+_PATIENCE_SECONDS = 60.0
+# Who dies sooner than this after its start is given a pause, which doubles.
+_SETTLED_SECONDS = 10.0
+_FIRST_PAUSE_SECONDS = 0.25
+_LONGEST_PAUSE_SECONDS = 30.0
+Tell = Callable[[str], None]
+
+
+@dataclass
+class _Slot:
+    """The place of one worker. `due`: when it is to be started, while there is no process."""
+
+    name: str
+    process: "subprocess.Popen[bytes] | None" = None
+    started: float = 0.0
+    due: float = 0.0
+    pause: float = 0.0
+
+
+class Workers:
+    """`count` server processes on one listening socket. What waits on it when a worker dies is taken by another."""
+
+    def __init__(self, root: str, listening: socket.socket, count: int, tell: Tell, *, may_be_open: bool) -> None:
+        descriptor = listening.fileno()
+        self._descriptor = descriptor
+        self._command = [sys.executable, "-m", "lead_scoring_assets.serving.worker"]
+        self._arguments = [str(descriptor), *(["--may-be-open"] if may_be_open else [])]
+        self._root = root
+        self._tell = tell
+        self._slots = [_Slot(f"w{number}") for number in range(count)]
+
+    @property
+    def pids(self) -> list[int]:
+        return [slot.process.pid for slot in self._slots if slot.process is not None]
+
+    def look(self, now: float) -> None:
+        """Start whoever is not there, and due; `now` counts seconds."""
+        for slot in self._slots:
+            if slot.process is not None and slot.process.poll() is not None:
+                self._note_death(slot, slot.process.returncode, now)
+            if slot.process is None and now >= slot.due:
+                self._start(slot, now)
+
+    def end(self) -> None:
+        """Ask all to end what they are at, and force who does not."""
+        running = [slot.process for slot in self._slots if slot.process is not None]
+        for process in running:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+        deadline = time.monotonic() + _GRACE_SECONDS
+        for process in running:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _start(self, slot: _Slot, now: float) -> None:
+        # A group of its own: Ctrl-C reaches us only, and we end them in order.
+        slot.process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
+            [*self._command, self._root, slot.name, *self._arguments],
+            pass_fds=[self._descriptor],
+            start_new_session=True,
+        )
+        slot.started = now
+
+    def _note_death(self, slot: _Slot, code: int, now: float) -> None:
+        slot.process = None
+        is_settled = now - slot.started >= _SETTLED_SECONDS
+        slot.pause = 0.0 if is_settled else min(_LONGEST_PAUSE_SECONDS, slot.pause * 2 or _FIRST_PAUSE_SECONDS)
+        slot.due = now + slot.pause
+        self._tell(f"worker {slot.name} ended ({code}) and is started again")
+
+
+def serve(installation: Installation, host: str, port: int, workers: int, tell: Tell) -> int:
+    """Serve until Ctrl-C or SIGTERM; the exit code.
+
+    Raises:
+        ServingError: the port is taken, another one serves this home, or keys are needed and there are none.
+        PredictionLogError: the log goes to PostgreSQL, and its library or its address is missing.
+        PredictionLogError: the log goes to PostgreSQL, and its library or its address is missing.
+    """
+    home = installation.home
+    keys = read_keys(home.serving / KEYS_FILE)
+    may_be_open = is_loopback(host)
+    if not may_be_open and not len(keys):
+        raise ServingError(
+            f"{host} can be reached from other machines and there are no keys: expected at least one. Create one "
+            "(`lead-scoring keys create NAME --scope score`), or serve on 127.0.0.1."
+        )
+    for asked in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(asked, _as_interrupt)
+    with _alone(installation), _listening(host, port) as listening, forwarding(installation):
+        agent = ModelAgent(installation)
+        told = _first_look(agent)
+        agent.start()
+        group = Workers(str(home.root), listening, workers, tell, may_be_open=may_be_open)
+        try:
+            group.look(time.monotonic())
+            address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+            _wait_for(address, group)
+            tell(f"serving on {address} with {workers} worker{'s' if workers > 1 else ''}; documents: {address}/docs")
+            tell(told)
+            tell(
+                f"keys: {len(keys)}, asked for"
+                if len(keys)
+                else "keys: none, everybody on this machine may ask (`lead-scoring keys create` closes it)"
+            )
+            tell("Ctrl-C ends it.")
+            while True:
+                time.sleep(_LOOK_SECONDS)
+                group.look(time.monotonic())
+        except KeyboardInterrupt:
+            tell("ending …")
+            return 0
+        finally:
+            for asked in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(asked, signal.SIG_IGN)
+            group.end()
+            agent.end()
+
+
+def _first_look(agent: ModelAgent) -> str:
+    try:
+        found = agent.look()
+    except LeadScoringError as problem:
+        return f"model: what is live cannot be verified, the last one known is served: {problem}"
+    if found is None:
+        return "model: none is live yet; /health says 503 until one is"
+    beside = f", v{found.challenger.version} beside it ({found.traffic.mode})" if found.challenger else ""
+    return f"model: v{found.champion.version} is live{beside}"
+
+
+def _wait_for(address: str, group: Workers) -> None:
+    """Until a worker answers, whatever it says."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            try:
+                with urllib.request.urlopen(f"{address}/health", timeout=2):  # noqa: S310  # our own
+                    return
+            except urllib.error.HTTPError as answered:
+                answered.close()
+                return
+        time.sleep(_LOOK_SECONDS)
+        group.look(time.monotonic())
+
+
+@contextlib.contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, port))
+            listening.listen(2_048)
+        except OSError as problem:
+            raise ServingError(
+                f"cannot listen on {host}:{port} ({problem.strerror}): expected it free, and an address of this machine. Stop "
+                "the program that uses it, or choose another: `lead-scoring serve --port PORT`."
+            ) from None
+        yield listening
+
+
+@contextlib.contextmanager
+def _alone(installation: Installation) -> Iterator[None]:
+    """Hold the home: two agents would write one file."""
+    path = installation.home.lock("serving")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ServingError(
+                f"another `lead-scoring serve` works in {installation.home.root}: expected none. End that one first, or give it "
+                "more workers."
+            ) from None
+        yield
+
+
+def _as_interrupt(signum: int, frame: object) -> None:  # noqa: ARG001  # signal's signature
+    raise KeyboardInterrupt

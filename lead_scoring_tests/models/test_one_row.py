@@ -1,0 +1,145 @@
+"""One row at a time: the same numbers, bit for bit, as whole tables give; down to the calibrated probability."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import xgboost
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lead_scoring_assets.errors import ScoringError
+from lead_scoring_assets.models import row_scorer
+from lead_scoring_assets.models.calibration import Calibrator
+from lead_scoring_assets.models.encoder import Encoder
+from lead_scoring_assets.models.learners import lightgbm_trees, logistic, xgboost_trees
+from lead_scoring_assets.models.learners.forest import Forest
+from lead_scoring_assets.models.learners.one_row import one_row
+from lead_scoring_assets.models.row_scorer import RowScorer
+from lead_scoring_assets.models.scorer import Scorer
+from lead_scoring_tests.models.scored_leads import RECIPES, SHIPPED, STEEPER, leads
+from lead_scoring_tests.models.test_forest import TYPES, compiled, grown, own, rows_at_the_edges
+
+ENCODER = Encoder(numeric=("x", "y"), categories={"colour": ("red", "green", "blue")})
+NUMBERS = st.none() | st.floats() | st.integers(-(2**53), 2**53) | st.sampled_from([1e39, -1e39, 3.4028235677973366e38])
+
+
+def by_rows(booster: xgboost.Booster, rows: np.ndarray) -> np.ndarray:
+    margin = one_row(compiled(booster))
+    return np.array([margin(row) for row in rows.tolist()], np.float32)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    rounds=st.integers(1, 12),
+    max_depth=st.integers(1, 6),
+    base_score=st.floats(0.001, 0.999),
+    one_hot=st.sampled_from([1, 4, 100]),
+)
+def test_any_trees_give_xgboosts_own_margins(
+    seed: int, rounds: int, max_depth: int, base_score: float, one_hot: int
+) -> None:
+    booster = grown(seed, rounds, max_depth=max_depth, base_score=base_score, max_cat_to_onehot=one_hot)
+    rows = rows_at_the_edges(booster, seed, 100)
+    assert by_rows(booster, rows).tobytes() == own(booster, rows).tobytes()
+
+
+@pytest.mark.parametrize("most", [16, 17, 32, 33, 64])
+def test_each_width_of_the_masks_and_many_trees(most: int) -> None:
+    booster = grown(max_leaves=most, max_depth=0, grow_policy="lossguide", rows=2_000, rounds=150)
+    rows = rows_at_the_edges(booster, most, 200)
+    assert by_rows(booster, rows).tobytes() == own(booster, rows).tobytes()
+
+
+def test_trees_that_never_split() -> None:
+    booster = grown(rounds=2, gamma=1e9)
+    rows = rows_at_the_edges(booster, 0, 5)
+    assert by_rows(booster, rows).tobytes() == own(booster, rows).tobytes()
+
+
+@given(x=NUMBERS, y=NUMBERS, colour=st.sampled_from(["red", "green", "blue", "purple", "", None]))
+def test_a_row_is_encoded_as_a_table_is(x: Any, y: Any, colour: str | None) -> None:
+    row = {"x": x, "y": y, "colour": colour, "other": 1}
+    found = np.array([ENCODER.encode_row(row)], np.float32)
+    frame = ENCODER.encode(pd.DataFrame([row], dtype=object))
+    assert np.array_equal(found, frame, equal_nan=True)
+    assert np.array_equal(ENCODER.encode_rows([row, row]), np.concatenate([frame, frame]), equal_nan=True)
+    assert not any(math.isinf(value) for value in ENCODER.encode_row(row))
+
+
+def test_a_missing_feature_is_no_null() -> None:
+    with pytest.raises(KeyError):
+        ENCODER.encode_row({"x": 1.0, "colour": "red"})
+
+
+@settings(max_examples=300)
+@given(
+    slope=st.floats(1e-3, 1e3),
+    intercept=st.floats(-1e3, 1e3),
+    margins=st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=9),
+)
+def test_one_margin_is_calibrated_as_many_are(slope: float, intercept: float, margins: list[float]) -> None:
+    calibrator = Calibrator(slope, intercept)
+    assert [calibrator.probability(m) for m in margins] == calibrator.probabilities(np.array(margins)).tolist()
+
+
+@pytest.mark.parametrize("odds", np.linspace(-800, 800, 41))
+def test_the_ends_of_calibration(odds: float) -> None:
+    calibrator = Calibrator(1.0, 0.0)
+    assert calibrator.probability(odds) == calibrator.probabilities(np.full(17, odds))[3]
+
+
+@pytest.mark.parametrize("algorithm", ["xgboost", "lightgbm", "logistic"])
+def test_a_lead_has_one_score_whichever_way_it_came(algorithm: str) -> None:
+    """Through pandas, through Arrow, as rows together and as a row alone."""
+    train, some = leads(800), leads(120, seed=5).drop(columns=["split", "label"])
+    fit = {"xgboost": xgboost_trees, "lightgbm": lightgbm_trees, "logistic": logistic}[algorithm]
+    matrix, labels = SHIPPED.encode(train), train["label"].to_numpy(np.float64)
+    fitted = fit.fit(RECIPES[algorithm], matrix, labels, None, SHIPPED.feature_types)
+    scorer = Scorer(fit.load(fitted.to_bytes()), SHIPPED, RECIPES[algorithm], STEEPER)
+    one = RowScorer(scorer)
+    assert one.path == ("one_row" if algorithm == "xgboost" else "library")
+    records = some.astype(object).where(some.notna(), None).to_dict("records")
+    expected = scorer.batch_probabilities(pa.RecordBatch.from_pandas(some)).tolist()
+    assert [one.probability(record) for record in records] == expected
+    assert scorer.row_probabilities(records).tolist() == expected
+    assert scorer.probabilities(some).tolist() == expected
+    assert len(set(expected)) > 60
+    for record, probability in zip(records[:10], expected, strict=False):
+        told = one.contributions(record)
+        assert list(told) == [*scorer.columns, "base"]
+        assert sum(told.values()) == pytest.approx(math.log(probability / (1 - probability)), abs=1e-5)
+
+
+def test_tables_that_disagree_with_the_library_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    booster = grown(rounds=3)
+    learner = xgboost_trees.load(bytes(booster.save_raw("ubj")))
+    encoder = Encoder(numeric=("a", "b", "c"), categories={"d": ("x", "y", "z"), "e": tuple(map(str, range(40)))})
+    scorer = Scorer(learner, encoder, RECIPES["xgboost"], STEEPER)
+    golden = [{"a": a, "b": 0.5, "c": None, "d": "y", "e": "7"} for a in (-2.0, 0.0, 3.0)]
+    assert RowScorer(scorer, golden).path == "one_row"
+    right = one_row(compiled(booster))
+    monkeypatch.setattr(row_scorer, "one_row", lambda _: lambda row: right(row) + (row[0] == 3.0) * 1e-7)
+    wary = RowScorer(scorer, golden)
+    assert wary.path == "library"
+    assert [wary.probability(row) for row in golden] == scorer.row_probabilities(golden).tolist()
+
+
+def test_log_odds_that_are_no_number_are_refused() -> None:
+    class Broken:
+        def margins(self, matrix: np.ndarray) -> np.ndarray:
+            return np.full(len(matrix), np.nan)
+
+    broken = RowScorer(Scorer(Broken(), ENCODER, RECIPES["logistic"], STEEPER))  # type: ignore[arg-type]
+    with pytest.raises(ScoringError, match="finite number"):
+        broken.probability({"x": 1.0, "y": None, "colour": "red"})
+
+
+def test_the_kinds_of_columns_are_those_that_were_tried() -> None:
+    found = Forest.from_xgboost(bytes(grown(rounds=30).save_raw("ubj")))
+    assert found is not None
+    assert {column.thresholds is None for column in found.columns} == {TYPES[0] == "c", TYPES[-1] == "c"}
