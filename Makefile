@@ -5,6 +5,9 @@ PORT ?= 3000
 BIN := .venv/bin
 UV := uv==0.13.8
 
+# Containers like to set it, and then every command compiles the libraries again: a second for Dagster alone.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run test check format setup spark history benchmark clean
 
 help:

@@ -13,6 +13,7 @@ from lead_scoring_assets.partitions import PERIODS, periods_of
 from lead_scoring_assets.periods import Period
 
 Judgement = Callable[[Installation, Period], Finding]
+LogJudgement = Callable[[Installation], Finding]
 
 
 def contract_check(asset: str, judge: Judgement) -> dg.AssetChecksDefinition:
@@ -23,6 +24,23 @@ def contract_check(asset: str, judge: Judgement) -> dg.AssetChecksDefinition:
 def watch_check(asset: str, judge: Judgement) -> dg.AssetChecksDefinition:
     """A check whose failure is a warning: data keep flowing, people and sensors see it."""
     return _build(asset, judge, blocking=False, severity=dg.AssetCheckSeverity.WARN)
+
+
+def log_check(asset: str, judge: LogJudgement, *, is_error: bool = False) -> dg.AssetChecksDefinition:
+    """A check of an asset that grows as the API is used and has no partitions; nothing waits for it."""
+    severity = dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN
+
+    @dg.asset_check(asset=dg.AssetKey(asset), name=judge.__name__, description=(judge.__doc__ or "").strip())
+    def check(installation: dg.ResourceParam[Installation]) -> dg.AssetCheckResult:
+        finding = judge(installation)
+        return dg.AssetCheckResult(
+            passed=finding.passed,
+            severity=severity,
+            description=finding.sentence,
+            metadata={"periods": [], **dict(finding.numbers)},
+        )
+
+    return check
 
 
 def _build(

@@ -14,6 +14,10 @@ from lead_scoring_assets.alerts import sensors as alert_sensors  # noqa: E402
 from lead_scoring_assets.alerts.delivery import sensors as delivery_sensors  # noqa: E402
 from lead_scoring_assets.assessment import assets as assessment_assets  # noqa: E402
 from lead_scoring_assets.assessment import checks as assessment_checks  # noqa: E402
+from lead_scoring_assets.experiments import assets as experiment_assets  # noqa: E402
+from lead_scoring_assets.experiments import checks as experiment_checks  # noqa: E402
+from lead_scoring_assets.experiments import jobs as experiment_jobs  # noqa: E402
+from lead_scoring_assets.experiments import sensors as experiment_sensors  # noqa: E402
 from lead_scoring_assets.features import assets as feature_assets  # noqa: E402
 from lead_scoring_assets.features import checks as feature_checks  # noqa: E402
 from lead_scoring_assets.labels import assets as label_assets  # noqa: E402
@@ -35,6 +39,12 @@ from lead_scoring_assets.monitoring.performance import assets as performance_ass
 from lead_scoring_assets.monitoring.performance import checks as performance_checks  # noqa: E402
 from lead_scoring_assets.monitoring.reports import assets as report_assets  # noqa: E402
 from lead_scoring_assets.monitoring.reports import checks as report_checks  # noqa: E402
+from lead_scoring_assets.monitoring.service import assets as service_assets  # noqa: E402
+from lead_scoring_assets.monitoring.service import checks as service_checks  # noqa: E402
+from lead_scoring_assets.monitoring.service import sensors as service_sensors  # noqa: E402
+from lead_scoring_assets.prediction_log import assets as log_assets  # noqa: E402
+from lead_scoring_assets.prediction_log import checks as log_checks  # noqa: E402
+from lead_scoring_assets.prediction_log import sensors as log_sensors  # noqa: E402
 from lead_scoring_assets.predictions import assets as prediction_assets  # noqa: E402
 from lead_scoring_assets.predictions import checks as prediction_checks  # noqa: E402
 from lead_scoring_assets.predictions import schedules as prediction_schedules  # noqa: E402
@@ -44,6 +54,9 @@ from lead_scoring_assets.promotion import jobs as promotion_jobs  # noqa: E402
 from lead_scoring_assets.resources import InstallationResource  # noqa: E402
 from lead_scoring_assets.retraining import jobs as retraining_jobs  # noqa: E402
 from lead_scoring_assets.retraining import sensors as retraining_sensors  # noqa: E402
+from lead_scoring_assets.rollout import assets as rollout_assets  # noqa: E402
+from lead_scoring_assets.rollout import jobs as rollout_jobs  # noqa: E402
+from lead_scoring_assets.rollout import sensors as rollout_sensors  # noqa: E402
 
 _ASSET_MODULES = [
     lead_assets,
@@ -53,11 +66,15 @@ _ASSET_MODULES = [
     assessment_assets,
     promotion_assets,
     prediction_assets,
+    log_assets,
     drift_assets,
     watching_assets,
     performance_assets,
     business_assets,
+    service_assets,
     report_assets,
+    rollout_assets,
+    experiment_assets,
 ]
 _CHECK_MODULES = [
     lead_checks,
@@ -67,11 +84,14 @@ _CHECK_MODULES = [
     assessment_checks,
     promotion_checks,
     prediction_checks,
+    log_checks,
     drift_checks,
     watching_checks,
     performance_checks,
     business_checks,
+    service_checks,
     report_checks,
+    experiment_checks,
 ]
 
 
@@ -89,14 +109,27 @@ def build_definitions(
     return dg.Definitions(
         assets=dg.load_assets_from_modules(_ASSET_MODULES),
         asset_checks=[check for module in _CHECK_MODULES for check in module.CHECKS],
-        jobs=[*jobs.JOBS, *promotion_jobs.JOBS, *retraining_jobs.JOBS],
+        jobs=[
+            *jobs.JOBS,
+            *promotion_jobs.JOBS,
+            *retraining_jobs.JOBS,
+            *rollout_jobs.JOBS,
+            *rollout_jobs.ASSET_JOBS,
+            *experiment_jobs.JOBS,
+        ],
         sensors=[
             lead_sensors.leads_landed,
+            log_sensors.new_served_predictions,
+            service_sensors.watch_guardrails,
             retraining_sensors.retrain_on_cause,
+            rollout_sensors.advance_rollouts,
+            rollout_sensors.compare_shadow,
+            experiment_sensors.advance_experiments,
             alert_sensors.alert_on_failed_run,
             alert_sensors.alert_on_failed_check,
             alert_sensors.alert_on_model_taken_back,
             alert_sensors.alert_on_measurement,
+            alert_sensors.report_daily,
             delivery_sensors.deliver_alerts,
         ],
         schedules=[prediction_schedules.score_nightly],

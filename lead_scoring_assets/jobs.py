@@ -28,18 +28,27 @@ _PID_TAG = "lead_scoring/pid"
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 _training = dg.AssetSelection.assets(*TRAINING_ASSETS)
-# What is only made when somebody asks for it by name.
-_asked_for = dg.AssetSelection.assets("rescored_leads")
+# What is only made when somebody, or a sensor of its own, asks for it by name.
+_asked_for = dg.AssetSelection.assets("rescored_leads", "shadow_comparison", "experiment_results")
+# What grows as the API is used: a sensor of its own takes it in, and it has no periods.
+_served = dg.AssetSelection.groups("serving")
+_CHECKED_WITHOUT_PERIODS = (
+    "ingested_segments",
+    "rejected_records",
+    "fallback_leads",
+    "service_health",
+    "experiment_results",
+)
 
 JOBS = [
     dg.define_asset_job(
         "everything",
-        selection=dg.AssetSelection.all() - _asked_for,
+        selection=dg.AssetSelection.all() - _asked_for - _served,
         description="Every asset of a period: ingestion to decision.",
     ),
     dg.define_asset_job(
         "arrival",
-        selection=dg.AssetSelection.all() - _training - _asked_for,
+        selection=dg.AssetSelection.all() - _training - _asked_for - _served,
         description="What a period's files set off: ingest, features, labels, scores, drift, performance.",
     ),
     dg.define_asset_job(
@@ -49,13 +58,18 @@ JOBS = [
     ),
     dg.define_asset_job(
         "rescoring",
-        selection=_asked_for,
+        selection=dg.AssetSelection.assets("rescored_leads"),
         description="Score periods with a named model (config: model), beside what the live one said.",
     ),
     dg.define_asset_job(
         "checks",
-        selection=dg.AssetSelection.all_asset_checks(),
-        description="Every asset check, on the tables as they lie there; nothing is materialised.",
+        selection=dg.AssetSelection.all_asset_checks() - dg.AssetSelection.checks_for_assets(*_CHECKED_WITHOUT_PERIODS),
+        description="Every asset check of periods, on the tables as they lie there; nothing is materialised.",
+    ),
+    dg.define_asset_job(
+        "served_log",
+        selection=_served,
+        description="Take in what the API has logged, and measure how it does.",
     ),
 ]
 
@@ -138,8 +152,9 @@ def progress_total(definitions: dg.Definitions, job_name: str, periods: Sequence
 
 
 def check_names(definitions: dg.Definitions) -> set[str]:
-    """Every asset check there is, as `asset:check`: what a run of everything is expected to evaluate."""
-    keys = definitions.resolve_asset_graph().asset_check_keys
+    """Every asset check of periods, as `asset:check`: what a run of everything is expected to evaluate."""
+    graph = definitions.resolve_asset_graph()
+    keys = [key for key in graph.asset_check_keys if graph.get(key).partitions_def is not None]
     return {f"{key.asset_key.to_user_string()}:{key.name}" for key in keys}
 
 

@@ -1,12 +1,14 @@
 """Where things stand, in sentences: what `lead-scoring status` prints. Only reads."""
 
-from lead_scoring_assets.alerts.alerts import KIND as ALERT
+from textwrap import shorten
+
+from lead_scoring_assets.alerts.episodes import RaisedAlert, counted, episodes_of, open_alerts
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.retraining.episodes import preview
 from lead_scoring_assets.retraining.records import Records
 from lead_scoring_assets.retraining.situation import look
 
-_ALERTS_SHOWN = 3
+_ALERTS_SHOWN, _SIGNS_SHOWN = 3, 240
 
 
 def overview(installation: Installation) -> list[tuple[str, str]]:
@@ -36,7 +38,13 @@ def overview(installation: Installation) -> list[tuple[str, str]]:
         is_cause = "cause to retrain" if finding.is_given else "no cause"
         told.append((finding.cause.replace("_", " "), f"{is_cause}: {finding.reason}"))
     told += [("held back", brake.reason) for brake in decision.brakes]
-    alerts = installation.events.events(kind=ALERT)
-    told.append(("alerts", f"{len(alerts)} so far" if alerts else "none"))
-    told += [("", f"[{alert.evidence.get('level')}] {alert.reason}") for alert in alerts[-_ALERTS_SHOWN:]]
-    return told
+    return told + _alerts(open_alerts(episodes_of(installation.events.events())))
+
+
+def _alerts(lasting: list[RaisedAlert]) -> list[tuple[str, str]]:
+    """Those that last, counted by level, and the newest of them."""
+    newest = sorted(lasting, key=lambda alert: alert.raised_at)[-_ALERTS_SHOWN:]
+    return [
+        ("open alerts", f"{counted(lasting)}{'; `lead-scoring alerts --open` lists them' if lasting else ''}"),
+        *(("", f"[{alert.level}] {shorten(alert.message, _SIGNS_SHOWN, placeholder=' …')}") for alert in newest),
+    ]

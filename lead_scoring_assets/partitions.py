@@ -44,6 +44,12 @@ CORRECTABLE = looking_back(_WINDOW + timedelta(days=_SETTINGS.labels.corrections
 HEALTH_HISTORY = dg.TimeWindowPartitionMapping(
     start_offset=-_SETTINGS.watching.history_periods, end_offset=0, allow_nonexistent_upstream_partitions=True
 )
+# Leads are compared with the same season a year ago as well.
+VOLUME_HISTORY = dg.TimeWindowPartitionMapping(
+    start_offset=-_SETTINGS.watching.history_periods - _SETTINGS.calendar.count_back(timedelta(weeks=52)),
+    end_offset=0,
+    allow_nonexistent_upstream_partitions=True,
+)
 # Training: the window of matured leads, older by the embargo, the newest cohort and the conversion window itself.
 _MONTHS = _SETTINGS.training.window_months or EXPANDING_MONTHS
 TRAINING_WINDOW = looking_back(timedelta(days=31 * (_MONTHS + 1)) + 2 * _WINDOW)

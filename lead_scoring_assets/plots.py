@@ -1,217 +1,213 @@
 """Small pictures for Dagster's metadata: a Markdown image, because the UI has no plot type of its own."""
 
 import base64
-import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from lead_scoring_assets.drawing import (
+    BLUE,
+    COLORS,
+    GREEN,
+    GREY,
+    INK,
+    LETTER_PX,
+    RED,
+    Panel,
+    Span,
+    picture,
+    span_of,
+    ticks,
+)
+
 Floats = npt.NDArray[np.float64]
+
+_UNIT: Span = (0.0, 1.0)
+_WIDTH, _SQUARE = 480, 288
+_ROW = 21  # pixels of a bar and the room around it
 
 
 def bar_plot(values: Mapping[str, float], title: str, line_at: float | None = None) -> str:
-    """Horizontal bars, largest on top, as a Markdown image of about 15 kB."""
-    from matplotlib.figure import Figure
-
-    ordered = sorted(values.items(), key=lambda item: item[1])
-    figure = Figure(figsize=(6, 0.5 + 0.26 * len(ordered)), layout="constrained")
-    axes = figure.subplots()
-    axes.barh([name for name, _ in ordered], [value for _, value in ordered], color="#4f7cac")
+    """Horizontal bars, largest on top, as a Markdown image."""
+    ordered = sorted(values.items(), key=lambda item: -item[1])
+    panel = _bars(dict(ordered), BLUE, [*values.values(), *([] if line_at is None else [line_at])])
     if line_at is not None:
-        axes.axvline(line_at, color="#c0392b", linestyle="--", linewidth=1)
-    axes.set_title(title, fontsize=10)
-    axes.tick_params(labelsize=8)
-    return _markdown(figure, title)
+        panel.line([line_at, line_at], panel.y, RED, dashed=True)
+    return _markdown([panel], title)
 
 
 def histogram_plot(values: Sequence[float], title: str) -> str:
     """Counts of probabilities in twentieths, as a Markdown image."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 2.2), layout="constrained")
-    axes = figure.subplots()
-    axes.hist(values, bins=20, range=(0, 1), color="#4f7cac")
-    axes.set_title(title, fontsize=10)
-    axes.tick_params(labelsize=8)
-    return _markdown(figure, title)
+    counts, edges = np.histogram(values, bins=20, range=_UNIT)
+    panel = Panel(58, 26, _WIDTH - 76, 116, _UNIT, (0, max(1.0, 1.05 * counts.max())))
+    for count, low, high in zip(counts.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        panel.box((low, high), (0, count), BLUE)
+    panel.frame()
+    panel.below(ticks(panel.x))
+    panel.beside(ticks(panel.y, 4))
+    return _markdown([panel], title)
 
 
 def calibration_plot(labels: Floats, scores: Floats, title: str) -> str:
     """Share that converted against mean probability, in tenths of the leads; on the diagonal a score keeps its promise."""
-    from matplotlib.figure import Figure
     from sklearn.calibration import calibration_curve
 
     converted, promised = calibration_curve(labels, scores, n_bins=10, strategy="quantile")
-    top = max(float(converted.max()), float(promised.max())) * 1.05
-    figure = Figure(figsize=(3.6, 3.6), layout="constrained")
-    axes = figure.subplots()
-    axes.plot([0, top], [0, top], color="#999999", linestyle="--", linewidth=1)
-    axes.plot(promised, converted, color="#4f7cac", marker="o")
-    axes.set_xlabel("mean probability", fontsize=8)
-    axes.set_ylabel("converted", fontsize=8)
-    axes.set_title(title, fontsize=10)
-    axes.tick_params(labelsize=8)
-    return _markdown(figure, title)
+    top = (0.0, max(float(converted.max()), float(promised.max())) * 1.05 or 1.0)
+    panel = _square(top, top, ("mean probability", "converted"))
+    panel.line(top, top, GREY, dashed=True)
+    panel.line(promised, converted, BLUE)
+    panel.dots(promised, converted, BLUE, radius=3.5)
+    return _markdown([panel], title)
 
 
 def roc_plot(others: Floats, converted: Floats, title: str) -> str:
     """Share of the other leads (across) and of the converted ones (up) above each score; the diagonal is chance."""
-    return _step_plot(others, converted, ([0, 1], [0, 1]), ("other leads reached", "converted leads reached"), title)
+    return _step_plot(others, converted, (0, 1), ("other leads reached", "converted leads reached"), title)
 
 
 def precision_recall_plot(recall: Floats, precision: Floats, rate: float, title: str) -> str:
     """Share of those called that convert (up) over the share of conversions reached; chance keeps to the rate."""
-    chance = ([0.0, 1.0], [rate, rate])
-    return _step_plot(recall, precision, chance, ("conversions reached", "of those called, converted"), title)
+    return _step_plot(recall, precision, (rate, rate), ("conversions reached", "of those called, converted"), title)
 
 
 def gains_plot(called: Floats, reached: Floats, title: str) -> str:
     """Share of the conversions (up) that calling the best-scored share of the leads reaches; the diagonal is chance."""
-    return _step_plot(called, reached, ([0, 1], [0, 1]), ("leads called", "conversions reached"), title)
-
-
-def _step_plot(
-    across: Floats,
-    up: Floats,
-    chance: tuple[Sequence[float], Sequence[float]],
-    names: tuple[str, str],
-    title: str,
-) -> str:
-    """A curve between 0 and 1 and, dashed, what chance gives."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(3.6, 3.6), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(*chance, color="#999999", linestyle="--", linewidth=1)
-    axes.plot(across, up, color="#4f7cac")
-    axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1.02)
-    axes.set_xlabel(names[0], fontsize=8)
-    axes.set_ylabel(names[1], fontsize=8)
-    axes.set_title(title, fontsize=10)
-    axes.tick_params(labelsize=8)
-    return _markdown(figure, title)
+    return _step_plot(called, reached, (0, 1), ("leads called", "conversions reached"), title)
 
 
 def curve_plot(curves: Mapping[str, tuple[Floats, Floats, Floats]], title: str, along: str) -> str:
     """Curves over 0, 1, 2 … with the band of their intervals (value, low, high), as a Markdown image."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 3), layout="constrained")
-    axes = figure.subplots()
-    for color, (name, (value, low, high)) in zip(("#4f7cac", "#c0392b", "#999999"), curves.items(), strict=False):
-        days = np.arange(len(value))
-        axes.fill_between(days, low, high, step="post", color=color, alpha=0.2)
-        axes.step(days, value, where="post", color=color, label=name)
-    axes.set_ylim(bottom=0)
-    axes.set_xlabel(along, fontsize=8)
-    axes.set_title(title, fontsize=10)
-    axes.legend(fontsize=8)
-    axes.tick_params(labelsize=8)
-    return _markdown(figure, title)
+    longest = max((len(value) for value, _, _ in curves.values()), default=2)
+    highest = max((float(np.nanmax(high)) for _, _, high in curves.values()), default=1.0) * 1.05 or 1.0
+    panel = Panel(58, 26, _WIDTH - 76, 180, (0, max(1, longest - 1)), (0, highest))
+    colors = dict(zip(curves, COLORS, strict=False))
+    for name, color in colors.items():
+        value, low, high = curves[name]
+        # A value holds until the next one: a corner at both ends of its day.
+        days = np.repeat(np.arange(len(value)), 2)[1:]
+        panel.band(days, np.repeat(low, 2)[:-1], np.repeat(high, 2)[:-1], color)
+        panel.line(days, np.repeat(value, 2)[:-1], color)
+    panel.frame()
+    panel.below(ticks(panel.x, 10), along)
+    panel.beside(ticks(panel.y))
+    panel.legend(colors)
+    return _markdown([panel], title)
 
 
 def trials_plot(points: Mapping[str, tuple[Sequence[int], Sequence[float]]], title: str) -> str:
     """Value of each trial against its number, a colour for each group, and the best so far as a line; a Markdown image."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 2.8), layout="constrained")
-    axes = figure.subplots()
-    for color, (name, (numbers, values)) in zip(("#4f7cac", "#c0392b", "#2e8b57"), points.items(), strict=False):
-        axes.scatter(numbers, values, color=color, s=14, label=name)
     ordered = sorted(pair for numbers, values in points.values() for pair in zip(numbers, values, strict=True))
-    best = np.maximum.accumulate([value for _, value in ordered])
-    axes.step([number for number, _ in ordered], best, where="post", color="#999999", linewidth=1, label="best so far")
-    axes.set_xlabel("trial", fontsize=8)
-    axes.set_title(title, fontsize=10)
-    axes.legend(fontsize=8)
-    axes.tick_params(labelsize=8)
-    return _markdown(figure, title)
+    numbers, values = np.array([number for number, _ in ordered]), np.array([value for _, value in ordered])
+    panel = Panel(62, 26, _WIDTH - 80, 160, span_of(numbers), span_of(values))
+    panel.line(np.repeat(numbers, 2)[1:], np.repeat(np.maximum.accumulate(values), 2)[:-1], GREY)
+    colors = dict(zip(points, COLORS, strict=False))
+    for name, color in colors.items():
+        panel.dots(*points[name], color)
+    panel.frame()
+    panel.below({at: text for at, text in ticks(panel.x, 10).items() if at == round(at)}, "trial")
+    panel.beside(ticks(panel.y))
+    panel.legend({**colors, "best so far": GREY})
+    return _markdown([panel], title)
 
 
 def interval_plot(values: Mapping[str, tuple[float, float, float]], title: str, along: str) -> str:
     """Horizontal bars with their intervals (value, low, high), largest on top, as a Markdown image."""
-    from matplotlib.figure import Figure
-
-    ordered = sorted(values.items(), key=lambda item: item[1][0])
-    height, low, high = np.array([figures for _, figures in ordered], dtype=np.float64).reshape(-1, 3).T
-    # An interval that is not known has no length.
-    reach = np.nan_to_num(np.clip([height - low, high - height], 0, None))
-    figure = Figure(figsize=(6, 0.8 + 0.26 * len(ordered)), layout="constrained")
-    axes = figure.subplots()
-    axes.barh([_literal(name) for name, _ in ordered], height, xerr=reach, color="#4f7cac", ecolor="#333333")
-    axes.set_xlabel(along, fontsize=8)
-    axes.set_title(title, fontsize=10)
-    axes.tick_params(labelsize=8)
-    return _markdown(figure, title)
+    ordered = sorted(values.items(), key=lambda item: -item[1][0])
+    reached = [figure for three in values.values() for figure in three]
+    panel = _bars({name: value for name, (value, _, _) in ordered}, BLUE, reached, along)
+    for row, (_, (_, low, high)) in enumerate(reversed(ordered)):
+        panel.line((low, high), (row, row), INK)
+    return _markdown([panel], title)
 
 
 def reason_plot(effects: Mapping[str, float], title: str, most: int = 10) -> str:
     """What raises the odds to the right, what lowers them to the left: the `most` largest, largest on top."""
-    from matplotlib.figure import Figure
-
-    ordered = sorted(effects.items(), key=lambda item: abs(item[1]))[-most:]
-    figure = Figure(figsize=(6, 0.8 + 0.26 * len(ordered)), layout="constrained")
-    axes = figure.subplots()
-    colors = ["#4f7cac" if effect >= 0 else "#c0392b" for _, effect in ordered]
-    axes.barh([_literal(name) for name, _ in ordered], [effect for _, effect in ordered], color=colors)
-    axes.axvline(0, color="#333333", linewidth=1)
-    axes.set_xlabel("change of the log odds", fontsize=8)
-    axes.set_title(title, fontsize=10)
-    axes.tick_params(labelsize=8)
-    return _markdown(figure, title)
+    ordered = sorted(effects.items(), key=lambda item: -abs(item[1]))[:most]
+    colors = {name: BLUE if effect >= 0 else RED for name, effect in ordered}
+    panel = _bars(dict(ordered), colors, [effect for _, effect in ordered], "change of the log odds")
+    panel.line((0, 0), panel.y, INK)
+    return _markdown([panel], title)
 
 
 def dependence_plot(panels: Mapping[str, Sequence[tuple[str, float, float, float]]], title: str) -> str:
     """Effect in log odds with its interval (name, value, low, high) for each value of a feature, one panel a feature."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 2.2 * max(1, len(panels))), layout="constrained")
-    for axes, (name, points) in zip(
-        figure.subplots(max(1, len(panels)), squeeze=False)[:, 0], panels.items(), strict=False
-    ):
-        value, low, high = np.array([figures for _, *figures in points], dtype=np.float64).reshape(-1, 3).T
-        reach = np.nan_to_num(np.clip([value - low, high - value], 0, None))
-        places = np.arange(len(points))
-        axes.errorbar(places, value, yerr=reach, fmt="o", color="#4f7cac", markersize=4, capsize=2)
-        axes.axhline(0, color="#999999", linestyle="--", linewidth=1)
-        axes.set_xticks(places, [_literal(group) for group, *_ in points], rotation=30, ha="right")
-        axes.set_title(_literal(name), fontsize=9)
-        axes.tick_params(labelsize=7)
-    figure.suptitle(title, fontsize=10)
-    return _markdown(figure, title)
+    drawn = []
+    for place, (name, points) in enumerate(panels.items()):
+        reached = span_of([0.0, *(figure for _, *figures in points for figure in figures)])
+        panel = Panel(58, 46 + 186 * place, _WIDTH - 76, 104, (-0.5, max(1, len(points)) - 0.5), reached)
+        panel.line(panel.x, (0, 0), GREY, dashed=True)
+        for at, (_, value, low, high) in enumerate(points):
+            panel.line((at, at), (low, high), BLUE)
+            panel.dots([at], [value], BLUE, radius=3)
+        panel.frame(name)
+        panel.below({at: _short(group) for at, (group, *_) in enumerate(points)}, slanted=True)
+        panel.beside(ticks(panel.y, 5))
+        drawn.append(panel)
+    return _markdown(drawn, title, below=60)
 
 
 def periods_plot(panels: Mapping[str, Mapping[str, Sequence[float]]], keys: Sequence[str], title: str) -> str:
     """Lines over periods, one panel a figure and one line a name; a period without a figure (NaN) is a gap."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 2.4 * max(1, len(panels))), layout="constrained")
-    for axes, (name, lines) in zip(
-        figure.subplots(max(1, len(panels)), squeeze=False, sharex=True)[:, 0], panels.items(), strict=False
-    ):
-        for color, (line, values) in zip(("#999999", "#4f7cac", "#c0392b", "#2e8b57"), lines.items(), strict=False):
-            axes.plot(np.arange(len(keys)), values, color=color, marker="o", markersize=3, linewidth=1, label=line)
-        axes.set_xticks(np.arange(len(keys)), list(keys), rotation=60, ha="right")
-        axes.set_title(name, fontsize=9)
-        axes.legend(fontsize=7)
-        axes.tick_params(labelsize=7)
-    figure.suptitle(_literal(title), fontsize=10)
-    return _markdown(figure, title)
-
-
-def png_of(picture: str) -> bytes:
-    """The image inside a Markdown image."""
-    return base64.b64decode(picture.split("base64,", 1)[1].rstrip(")"))
+    drawn, places, every = [], np.arange(len(keys)), max(1, -(-len(keys) // 30))
+    for place, (name, lines) in enumerate(panels.items()):
+        reached = span_of([value for values in lines.values() for value in values])
+        panel = Panel(62, 46 + 186 * place, 560, 114, (-0.5, max(1, len(keys)) - 0.5), reached)
+        colors = dict(zip(lines, (GREY, BLUE, RED, GREEN), strict=False))
+        for line, color in colors.items():
+            panel.line(places, lines[line], color)
+            panel.dots(places, lines[line], color, radius=2)
+        panel.frame(name)
+        panel.below({at: key for at, key in enumerate(keys) if (len(keys) - 1 - at) % every == 0}, slanted=True)
+        panel.beside(ticks(panel.y, 5))
+        panel.legend(colors)
+        drawn.append(panel)
+    return _markdown(drawn, title, below=50)
 
 
-def _literal(text: str) -> str:
-    """A name that holds a dollar sign is no formula."""
-    return text.replace("$", r"\$")
+def svg_of(image: str) -> bytes:
+    """The SVG file inside a Markdown image."""
+    return base64.b64decode(image.split("base64,", 1)[1].rstrip(")"))
 
 
-def _markdown(figure, title: str) -> str:  # type: ignore[no-untyped-def]
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=80)
-    return f"![{title}](data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()})"
+def _bars(values: dict[str, float], color: str | Mapping[str, str], reached: Sequence[float], along: str = "") -> Panel:
+    """A bar for each name, the first on top, from nothing to its value; the last one's middle is at height 0."""
+    named = 16 + LETTER_PX * max((len(_short(name)) for name in values), default=0)
+    rows = max(1, len(values))
+    panel = Panel(named, 26, max(240, _WIDTH - 18 - named), _ROW * rows, span_of([0.0, *reached]), (-0.5, rows - 0.5))
+    for row, (name, value) in enumerate(reversed(values.items())):
+        panel.box((0, value), (row - 0.4, row + 0.4), color if isinstance(color, str) else color[name])
+    panel.frame()
+    panel.below(ticks(panel.x), along)
+    panel.beside({row: _short(name) for row, name in enumerate(reversed(values))})
+    return panel
+
+
+def _square(x: Span, y: Span, names: tuple[str, str]) -> Panel:
+    panel = Panel(58, 26, _SQUARE - 76, _SQUARE - 70, x, y)
+    panel.frame()
+    panel.below(ticks(x), names[0])
+    panel.beside(ticks(y), names[1])
+    return panel
+
+
+def _step_plot(across: Floats, up: Floats, chance: tuple[float, float], names: tuple[str, str], title: str) -> str:
+    """A curve between 0 and 1 and, dashed, what chance gives."""
+    panel = _square(_UNIT, (0, 1.02), names)
+    panel.line(_UNIT, chance, GREY, dashed=True)
+    panel.line(across, up, BLUE)
+    return _markdown([panel], title)
+
+
+def _short(name: str, most: int = 34) -> str:
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def _markdown(panels: Sequence[Panel], title: str, below: int = 40) -> str:
+    """The panels under each other as one image; `below`: the pixels that the text under the last one takes."""
+    width = max([panel.left + panel.width + 18 for panel in panels] or [_WIDTH])
+    width = max(width, 1.2 * LETTER_PX * len(title) + 20)
+    height = max([panel.top + panel.height + below for panel in panels] or [40])
+    drawn = picture(width, height, [part for panel in panels for part in panel.parts], title)
+    return f"![{title}](data:image/svg+xml;base64,{base64.b64encode(drawn.encode()).decode()})"

@@ -1,4 +1,4 @@
-"""Opening the product: the Dagster UI with its daemon, and the reports, on loopback only, until Ctrl-C."""
+"""Opening the product: the Dagster UI with its daemon, the scoring API and the reports, on loopback only, until Ctrl-C."""
 
 import contextlib
 import fcntl
@@ -142,16 +142,10 @@ def _serve(installation: Installation, port: int, console: Console) -> int:
     reports = serve_pages(installation, pages.port)
     log = installation.home.data / "logs" / "dagster.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    executable = Path(sys.executable).with_name("dagster")
-    # A group of its own, so that the webserver, the daemon and their children can be ended together.
-    with log.open("ab") as output:
-        dagster = subprocess.Popen(  # noqa: S603  # our own interpreter's dagster, no outside words
-            [str(executable), "dev", "--workspace", "workspace.yaml", "--host", HOST, "--port", str(port)],
-            start_new_session=True,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    console.print(f"starting the Dagster UI (its log: {log})")
+    dagster = _start(log, "dagster", "dev", "--workspace", "workspace.yaml", "--host", HOST, "--port", str(port))
+    api_log = log.with_name("serving.log")
+    api = _start(api_log, "lead-scoring", "--home", str(installation.home.root), "serve")
+    console.print(f"starting the Dagster UI (its log: {log}) and the scoring API ({api_log})")
     # SIGINT too: a shell that starts us in the background would have it ignored.
     for asked in (signal.SIGTERM, signal.SIGINT):
         signal.signal(asked, _as_interrupt)
@@ -160,7 +154,8 @@ def _serve(installation: Installation, port: int, console: Console) -> int:
             raise LeadScoringError(f"the Dagster UI did not start: expected an answer on port {port}. Read {log}.")
         console.print(
             f"\n[bold green]ready[/]  Dagster UI  http://{HOST}:{port}   assets, lineage, checks, backfills, sensors\n"
-            f"       Reports     {pages.url}   what managers read, drift period by period, and alerts\n\n"
+            f"       Reports     {pages.url}   what managers read, drift period by period, and alerts\n"
+            f"       {_api_in_words(installation, api, api_log)}\n\n"
             "In another terminal, from this folder:\n"
             "  .venv/bin/lead-scoring arrive     lets the next month land; then watch Automation and Runs in the UI\n"
             "  .venv/bin/lead-scoring status     says where things stand, and what retraining waits for\n"
@@ -175,8 +170,31 @@ def _serve(installation: Installation, port: int, console: Console) -> int:
         # Asked once is enough: a second Ctrl-C while things end must not leave half of them running.
         for asked in (signal.SIGTERM, signal.SIGINT):
             signal.signal(asked, signal.SIG_IGN)
+        end_group(api)
         end_group(dagster)
         reports.shutdown()
+
+
+def _start(log: Path, verb: str, *arguments: str) -> "subprocess.Popen[bytes]":
+    """A program of our own environment, in a group of its own, so that it and its children can be ended together."""
+    with log.open("ab") as output:
+        return subprocess.Popen(  # noqa: S603  # our own interpreter's, no outside words
+            [str(Path(sys.executable).with_name(verb)), *arguments],
+            start_new_session=True,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def _api_in_words(installation: Installation, api: "subprocess.Popen[bytes]", log: Path) -> str:
+    """Where the API answers; or that it does not, which stops nothing else."""
+    settings = installation.settings.serving
+    if settings.port == 0:
+        return f"Scoring API its address stands in {log}, because `serving.port` is 0"
+    url = settings.url
+    if _answers(f"{url}/health", api):
+        return f"Scoring API {url}/docs   one lead or many, explained; feedback"
+    return f"[yellow]no scoring API[/]: it did not start; read {log}. Another one, or another program, on its port?"
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
@@ -197,7 +215,10 @@ def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
         try:
             with urllib.request.urlopen(url, timeout=2):  # noqa: S310  # loopback
                 return True
-        except (urllib.error.URLError, OSError):
+        except urllib.error.HTTPError as answered:  # while no model is live the API says so with 503
+            answered.close()
+            return True
+        except OSError:
             time.sleep(0.3)
     return False
 

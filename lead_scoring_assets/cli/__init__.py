@@ -5,7 +5,20 @@ from pathlib import Path
 
 import click
 
-from lead_scoring_assets.cli import alerts, backtest, data, everyday, models, promotion, replay, retraining, scoring
+from lead_scoring_assets.cli import (
+    alerts,
+    backtest,
+    data,
+    everyday,
+    experiments,
+    models,
+    promotion,
+    replay,
+    retraining,
+    rollout,
+    scoring,
+    serving,
+)
 from lead_scoring_assets.cli.console import Verbs
 
 
@@ -38,6 +51,8 @@ for verb in (
     everyday.results,
     everyday.report,
     everyday.start,
+    serving.serve,
+    serving.keys,
     models.models,
     models.model,
     models.reproduce,
@@ -48,6 +63,8 @@ for verb in (
     promotion.approve,
     promotion.reject,
     promotion.rollback,
+    rollout.rollout,
+    experiments.experiment,
     alerts.alerts,
     alerts.acknowledge,
     data.schema,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _POLICIES: "tuple[Policy, ...]" = ("frozen", "expanding", "sliding")
 _WINDOW_MONTHS = 6  # where the settings let the window expand
-_PICTURE = "backtest.png"
+_PICTURE = "backtest.svg"
 
 
 @click.command(
@@ -114,7 +114,7 @@ def _draw(picture: Path, figures: "Sequence[Figure]", title: str) -> None:
     """AUC, Brier score and mean score by period, a line for each policy."""
     from lead_scoring_assets.backtesting.figures import ALL
     from lead_scoring_assets.files import write_atomically
-    from lead_scoring_assets.plots import periods_plot, png_of
+    from lead_scoring_assets.plots import periods_plot, svg_of
 
     by_period = [figure for figure in figures if figure.period != ALL]
     keys = sorted({figure.period for figure in by_period})
@@ -125,7 +125,7 @@ def _draw(picture: Path, figures: "Sequence[Figure]", title: str) -> None:
         for figure, words in (("auc", "AUC"), ("brier", "Brier score"), ("mean_score", "mean score"))
     }
     panels["mean score"]["converted"] = [found["conversion_rate", names[0], key] for key in keys]
-    write_atomically(picture, png_of(periods_plot(panels, keys, title)))
+    write_atomically(picture, svg_of(periods_plot(panels, keys, title)))
 
 
 def _write(figures: "Sequence[Figure]", form: str) -> None:

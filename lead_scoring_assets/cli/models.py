@@ -83,7 +83,7 @@ def reproduce(version: int, here: bool, install: bool, record_file: Path | None)
 
     Exit code 0 when all is the same, 1 when something differs (each difference is told), 2 on bad input.
     """
-    from lead_scoring_assets.models.provenance import differences, gather
+    from lead_scoring_assets.models.provenance import gather
     from lead_scoring_assets.models.record import read_record
     from lead_scoring_assets.reproduction.past_code import is_present_code, reproduce_by_past_code
 
@@ -99,8 +99,6 @@ def reproduce(version: int, here: bool, install: bool, record_file: Path | None)
     def tell(words: str) -> None:
         remarks.print(escaped(words))
 
-    for difference in differences(record.provenance, now):
-        tell(f"here it is another: {difference}")
     sys.exit(reproduce_by_past_code(version, record, now, installation.home.data, install=install, tell=tell))
 
 

@@ -91,17 +91,19 @@ def score(period: str | None, model: str, form: str, out: Path | None) -> None:
 
 @click.command(
     epilog="Examples: lead-scoring explain bank-040123   ·   lead-scoring explain bank-040123 --model 7 --compare   ·   "
-    "lead-scoring explain bank-040123 --plot why.png"
+    "lead-scoring explain bank-040123 --plot why.svg"
 )
 @click.argument("lead_id")
 @click.option("--model", metavar="VERSION", help="A version's number, or production (default: what was live then).")
 @click.option("--compare", is_flag=True, help="Also a local surrogate in the manner of LIME, with its fidelity.")
-@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Write the picture to this PNG file.")
+@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Write the picture to this SVG file.")
 @click.option("--format", "form", type=click.Choice(["table", "csv"]), default="table", show_default=True)
 def explain(lead_id: str, model: str | None, compare: bool, plot: Path | None, form: str) -> None:
     """Why a lead has its score: what each feature does to its odds, exactly, and in words."""
     from lead_scoring_assets.predictions.one_lead import explain_one
 
+    if plot is not None and plot.suffix != ".svg":
+        raise click.BadParameter(f"expected a name that ends in .svg, as the picture is one; found {plot.name}")
     plot = plot.resolve() if plot else None  # before the installation's folder becomes the current one
     installation = open_installation()
     found = explain_one(installation, lead_id, model, compare=compare)
@@ -124,9 +126,9 @@ def explain(lead_id: str, model: str | None, compare: bool, plot: Path | None, f
     )
     if plot is not None:
         from lead_scoring_assets.files import write_atomically
-        from lead_scoring_assets.plots import png_of, reason_plot
+        from lead_scoring_assets.plots import reason_plot, svg_of
 
-        write_atomically(plot, png_of(reason_plot(found.explanation.contributions, title)))
+        write_atomically(plot, svg_of(reason_plot(found.explanation.contributions, title)))
         remarks.print(f"written to {escaped(str(plot))}")
     if form == "csv":
         _write_csv(rows, sys.stdout)

@@ -131,6 +131,18 @@ def share(name: str, successes: float, n: float) -> Metric:
     return Metric(name, successes / n, *wilson(successes / n, n), int(n))
 
 
+def difference(before: Metric, after: Metric) -> Metric:
+    """`after` less `before` of independent windows, its interval from theirs, however lopsided: MOVER (Zou, Donner 2008).
+
+    Of two Wilson intervals it is Newcombe's (1998, method 10), which keeps its coverage where nearly none or nearly all of
+    a window have something, and is never beyond -1 or 1. NaN where either is.
+    """
+    value = after.value - before.value
+    below = sqrt((after.value - after.low) ** 2 + (before.high - before.value) ** 2)
+    above = sqrt((after.high - after.value) ** 2 + (before.value - before.low) ** 2)
+    return Metric(after.name, value, value - below, value + above, before.n + after.n)
+
+
 def wilson(observed: float, n: float) -> tuple[float, float]:
     """Wilson's score interval (1927) of a share of n, which keeps its coverage near 0 and 1 and for small n."""
     middle = (observed + _Z**2 / (2 * n)) / (1 + _Z**2 / n)

@@ -14,6 +14,7 @@ import pyarrow.fs as pafs
 
 from lead_scoring_assets.contracts.columns import ENTITIES, Entity
 from lead_scoring_assets.errors import SourceError
+from lead_scoring_assets.files import write_atomically
 from lead_scoring_assets.settings import Home
 
 CHUNK_BYTES = 4 * 1024**2
@@ -166,6 +167,18 @@ class Landing:
         except (OSError, pa.ArrowException) as problem:
             raise self.unreachable(file.name, problem) from None
 
+    def put(self, name: str, content: bytes) -> None:
+        """Let a file land, `<entity>/<period>/<file>`: it appears whole or not at all."""
+        path = f"{self._base}/{name}"
+        try:
+            if isinstance(self._system, pafs.LocalFileSystem):
+                write_atomically(Path(path), content)
+                return
+            with self._system.open_output_stream(path) as stream:
+                stream.write(content)
+        except (OSError, pa.ArrowException) as problem:
+            raise _unreachable(self.place, name, problem, self._secrets, "written") from None
+
     def checksum(self, file: File) -> str:
         """SHA-256 of the file as it lies there."""
         digest = hashlib.sha256()
@@ -259,8 +272,8 @@ def _secrets(uri: SplitResult) -> frozenset[str]:
     return frozenset(form for text in found if text for form in (text, unquote(text), quote(unquote(text), safe="")))
 
 
-def _unreachable(place: str, name: str, problem: Exception, secrets: frozenset[str]) -> SourceError:
+def _unreachable(place: str, name: str, problem: Exception, secrets: frozenset[str], done: str = "read") -> SourceError:
     told: Any = str(problem).strip() or type(problem).__name__
     for secret in sorted(secrets, key=len, reverse=True):
         told = told.replace(secret, "***")
-    return SourceError(f"{place}: {name} cannot be read ({told.rstrip('.')}). {_REMEDY}")
+    return SourceError(f"{place}: {name} cannot be {done} ({told.rstrip('.')}). {_REMEDY}")

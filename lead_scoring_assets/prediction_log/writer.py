@@ -42,8 +42,8 @@ class LogWriter:
         self._syncing: threading.Thread | None = None
         self._lost: OSError | None = None
 
-    def write(self, record: bytes) -> None:
-        """Append `record`, one whole line or several, wholly or not at all.
+    def write(self, record: bytes, *, is_durable: bool = False) -> None:
+        """Append `record`, one whole line or several, wholly or not at all; `is_durable`: as in mode `strict`.
 
         Raises:
             PredictionLogError: the disk does not take it, or the writer is closed; nothing of it counts as written.
@@ -53,7 +53,7 @@ class LogWriter:
                 raise PredictionLogError("the prediction log is closed, expected an open one: the process is ending.")
             try:
                 self._tell_what_was_lost()
-                self._append(record)
+                self._append(record, is_durable=is_durable or self._is_strict)
             except OSError as problem:
                 raise PredictionLogError(
                     f"the prediction log in {self._folder} cannot be written ({problem.strerror or problem}): expected a disk "
@@ -81,7 +81,7 @@ class LogWriter:
             self._end_segment()
             raise lost
 
-    def _append(self, record: bytes) -> None:
+    def _append(self, record: bytes, *, is_durable: bool) -> None:
         if self._descriptor is not None and self._length + len(record) > self._segment_bytes and self._length:
             self._end_segment()
         descriptor = self._open_segment() if self._descriptor is None else self._descriptor
@@ -89,7 +89,7 @@ class LogWriter:
             written = os.write(descriptor, record)
             while written < len(record):
                 written += os.write(descriptor, record[written:])
-            if self._is_strict:
+            if is_durable:
                 os.fdatasync(descriptor)
         except OSError:
             # Half a line would make the next one unreadable. And nothing follows here: of several lines a reader may have

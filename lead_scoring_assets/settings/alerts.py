@@ -43,23 +43,32 @@ class Threshold(Section):
         return self
 
 
-AlertMetric = Literal["data_drift_psi", "prediction_drift_ks", "conversion_rate_drop", "error_rate", "latency_p95_ms"]
+AlertMetric = Literal[
+    "data_drift_psi",
+    "prediction_drift_ks",
+    "conversion_rate_drop",
+    "error_rate",
+    "latency_p95_ms",
+    "latency_p99_ms",
+]
 _THRESHOLDS: Mapping[AlertMetric, Threshold] = {
     "data_drift_psi": Threshold(info=0.10, warning=0.20, critical=0.50),
     "prediction_drift_ks": Threshold(warning=0.10),
     "conversion_rate_drop": Threshold(warning=0.10, critical=0.20, minimum_n=100),
     "error_rate": Threshold(warning=0.01, critical=0.05, minimum_n=500),
     "latency_p95_ms": Threshold(warning=200.0, critical=500.0, minimum_n=100),
+    "latency_p99_ms": Threshold(critical=500.0, minimum_n=100),
 }
 
 
 class Routes(Section):
-    """Which channels are told of an alert of each level, and of a model that goes live."""
+    """Which channels are told of an alert of each level, of a model that goes live, and the day's report."""
 
     info: tuple[str, ...] = ()
     warning: tuple[str, ...] = ()
     critical: tuple[str, ...] = ()
     deployment: tuple[str, ...] = ()
+    report: tuple[str, ...] = ()
 
 
 class Tier(Section):
@@ -87,6 +96,7 @@ class Alerts(Section):
     cooldown_minutes: int = Field(30, ge=0, strict=True)
     messages_an_hour: int = Field(20, ge=1, strict=True)  # of each channel; more are told in one message
     timeout_seconds: Amount = 10.0
+    daily_report_hour: int | None = Field(6, ge=0, le=23, strict=True)  # UTC, by the installation's clock; None: never
     retries: Retries = Retries()
     thresholds: Mapping[AlertMetric, Threshold] = _THRESHOLDS
 

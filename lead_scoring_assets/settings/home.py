@@ -24,6 +24,7 @@ class Home:
         self.mlflow = self.data / "mlflow"
         self.snapshots = self.data / "snapshots"
         self.truth = self.data / "truth"
+        self.serving = self.data / "serving"
         self.clock_file = self.data / "clock.json"
         self.pointer = self.data / "current_home"
 

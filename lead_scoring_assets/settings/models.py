@@ -58,6 +58,7 @@ class Evaluation(Section):
     bootstrap_samples: int = Field(1_000, ge=100, le=20_000, strict=True)
     top_shares: tuple[Annotated[float, Field(gt=0, lt=1, strict=True)], ...] = (0.05, 0.1, 0.2)
     capacity_share: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.2  # of the leads, how many are worked
+    operating_threshold: Share | None = Field(None, gt=0)  # or those are worked whose probability is at least this
     value_per_conversion: Amount = 1.0  # in `currency`, where outcomes hold no deal value
     training_cost: Annotated[float, Field(ge=0, strict=True)] = 1.0  # in `currency`: machines, and who looks at it
     segments: tuple[str, ...] = ()  # columns of the registry
@@ -77,7 +78,7 @@ class Gate(Section):
     maximum_brier: Share = 0.25
     improvement: Share = 0.02  # improve: at least so much more AUC, and its interval above zero
     refresh_margin: Share = 0.01  # refresh: the interval of the difference not further below zero than this
-    approval: Literal["automatic", "manual"] = "automatic"
+    approval: Literal["automatic", "manual", "rollout"] = "automatic"
     traceable: Literal["required", "recorded"] = "required"  # that a commit holds exactly the code that trained it
 
 

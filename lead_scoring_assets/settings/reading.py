@@ -9,7 +9,7 @@ from lead_scoring_assets.errors import SettingsError
 from lead_scoring_assets.settings.whole import Settings
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):  # ten times as fast as the one in Python, and every process and sensor tick reads it
     """YAML without surprises: a key given twice is an error, a date stays text, so that a wrong one can be named."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

@@ -11,9 +11,13 @@ from lead_scoring_assets.contracts.columns import LEAD_KEYS, Column, Registry
 from lead_scoring_assets.periods import PeriodCalendar
 from lead_scoring_assets.settings.alerts import Alerts
 from lead_scoring_assets.settings.data import Activities, Bank, Compute, Labels, Periods, Simulated, Sources
+from lead_scoring_assets.settings.experiments import ExperimentPolicy
+from lead_scoring_assets.settings.guardrails import Guardrails
 from lead_scoring_assets.settings.models import Evaluation, Gate, Scoring, Training
 from lead_scoring_assets.settings.monitoring import Business, Drift, Performance, Reports, Watching
 from lead_scoring_assets.settings.retraining import Retraining
+from lead_scoring_assets.settings.rollout import RolloutPolicy
+from lead_scoring_assets.settings.serving import Serving
 from lead_scoring_assets.settings.values import Section
 
 _SYSTEM_COLUMNS = (*LEAD_KEYS, "period", "version", "source_file", "source_line")
@@ -61,6 +65,10 @@ class Settings(Section):
     business: Business = Business()
     reports: Reports = Reports()
     retraining: Retraining = Retraining()
+    rollout: RolloutPolicy = RolloutPolicy()
+    serving: Serving = Serving()
+    guardrails: Guardrails = Guardrails()
+    experiments: ExperimentPolicy = ExperimentPolicy()
     alerts: Alerts = Alerts()
     mlflow: Mlflow = Mlflow()
     pages: Pages = Pages()

@@ -194,5 +194,5 @@ def test_pictures_take_any_name_and_what_is_not_known() -> None:
         reason_plot({}, "nothing"),
         dependence_plot({}, "nothing"),
     ]
-    assert all("](data:image/png;base64,iVBORw0KGgo" in picture for picture in pictures)
+    assert all("](data:image/svg+xml;base64," in picture for picture in pictures)
     assert len(set(pictures)) == len(pictures)

@@ -70,9 +70,9 @@ def test_a_search_an_algorithm_and_a_picture(house: Installation) -> None:
     assert run("--policy", "frozen", "--algorithm", "xgboost", "--format", "csv").stdout != plain
     told = run("--policy", "frozen", "--tune", "--plot", "--format", "csv")
     assert told.exit_code == 0, told.output
-    picture = house.home.reports / "backtest.png"
+    picture = house.home.reports / "backtest.svg"
     assert str(picture) in told.stderr
-    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert picture.read_bytes().startswith(b"<svg ")
     picture.unlink()
     picture.parent.rmdir()
 

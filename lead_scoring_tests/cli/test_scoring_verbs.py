@@ -132,11 +132,15 @@ def test_scores_on_the_screen_and_in_a_pipe(home: Path) -> None:
 
 
 def test_explain_tells_the_odds_and_writes_the_picture(home: Path) -> None:
-    told = run("explain", "L0003", "--compare", "--plot", "why.png")
+    told = run("explain", "L0003", "--compare", "--plot", "why.svg")
     assert told.exit_code == 0, told.output
     assert "odds_times" in told.output
     assert "Surrogate: R²" in told.output
-    assert (home / "why.png").read_bytes().startswith(b"\x89PNG")
+    assert (home / "why.svg").read_bytes().startswith(b"<svg ")
+    other = run("explain", "L0003", "--plot", "why.png")
+    assert other.exit_code == 2
+    assert "ends in .svg" in other.output
+    assert not (home / "why.png").exists()
     rows = list(csv.DictReader(io.StringIO(run("explain", "L0003", "--format", "csv").stdout)))
     assert {row["feature"] for row in rows} >= {"age", "job"}
     assert "surrogate_log_odds" not in rows[0]

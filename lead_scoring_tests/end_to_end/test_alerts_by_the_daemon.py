@@ -52,7 +52,11 @@ def world(make_home: MakeHome, receiver: HttpReceiver) -> World:
         "pager": {"kind": "pagerduty", "secret": "PAGERDUTY_ROUTING_KEY", "server": receiver.url},
     }
     settings = home / "lead_scoring.yaml"
-    text = settings.read_text(encoding="utf-8").replace("port: 3070", f"port: {free_port()}")
+    text = (
+        settings.read_text(encoding="utf-8")
+        .replace("port: 3070", f"port: {free_port()}")
+        .replace("port: 8000", f"port: {free_port()}")
+    )
     text = text.replace("sensor_interval_seconds: 30", "sensor_interval_seconds: 5")
     more = {"alerts": {"channels": channels, "routes": {"critical": ["hook", "pager"]}}}
     settings.write_text(f"{text}\n{yaml.safe_dump(more)}", encoding="utf-8")

@@ -21,7 +21,7 @@ from lead_scoring_assets.settings import Home
 from lead_scoring_tests.conftest import environment
 from lead_scoring_tests.end_to_end.contents import contents
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(minutes=5)
 
 MONTHS = ["2008-06", "2008-07", "2008-08"]
 EVERYTHING = [f"2008-{month:02}" for month in range(5, 10)]
@@ -137,9 +137,10 @@ def home(short_home: Path, tmp_path: Path) -> Path:
             shutil.rmtree(period)
     (copy / "data" / "clock.json").write_text('{"now": "2008-10-01T00:00:00+00:00"}')
     settings = copy / "lead_scoring.yaml"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        settings.write_text(settings.read_text().replace("port: 3070", f"port: {probe.getsockname()[1]}"))
+    for port in ("port: 3070", "port: 8000"):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            settings.write_text(settings.read_text().replace(port, f"port: {probe.getsockname()[1]}"))
     return copy
 
 
@@ -166,8 +167,6 @@ def test_a_range_backfilled_twice_or_killed_and_resumed_has_the_same_content(
     assert {"raw_leads", "raw_activities", "raw_outcomes", "lead_features", "promotion_decision"} <= set(everything)
     product.succeed(["lead_features"], MONTHS)
     assert contents(home, LOG) == before
-    product.succeed(everything, EVERYTHING)
-    assert contents(home, LOG) == before
 
     killed = product.backfill(everything, EVERYTHING)
     product.wait_for(lambda: "STARTED" in product.runs_of(killed), "the run")
@@ -177,6 +176,7 @@ def test_a_range_backfilled_twice_or_killed_and_resumed_has_the_same_content(
 
     product = start()
     assert "STARTED" not in product.runs_of(killed)
+    # On top of what the history and the killed run wrote: every table is written a second time, some a third.
     product.succeed(everything, EVERYTHING)
     assert contents(home, LOG) == before
 

@@ -12,7 +12,7 @@ from lead_scoring_assets.promotion.deployments import Deployments
 from lead_scoring_assets.settings import Home
 from lead_scoring_tests.conftest import MakeHome, RunVerb
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(minutes=4)
 
 PERIOD = "2008-09"
 

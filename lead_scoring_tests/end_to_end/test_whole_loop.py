@@ -18,12 +18,13 @@ from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.content_hash import content_hash
 from lead_scoring_assets.models.registry import ModelRegistry
 from lead_scoring_assets.monitoring.business.benefit import describe, measure_benefit
+from lead_scoring_assets.predictions.model import named_model
 from lead_scoring_assets.promotion.deployments import Deployments
 from lead_scoring_assets.retraining.records import CLOSED, OPENED
 from lead_scoring_assets.settings import Home
 from lead_scoring_tests.conftest import MakeHome, RunVerb, environment
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(minutes=10)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LAST, NEXT = "2010-05", "2010-06"
@@ -146,13 +147,34 @@ def test_people_find_what_they_look_for(history: Path, run_verb: RunVerb) -> Non
     assert "random order reaches 20%" in run_verb(history, "results").stdout
 
 
+def _compare_the_api_with_batch(house: Installation, port: int, version: int) -> None:
+    """The same leads, by the same model: the same scores, to the last bit."""
+    scorer = named_model(house, f"v{version}").scorer
+    rows = house.lakehouse.read("lead_features", periods=[NEXT]).slice(0, 50)
+    names = list(house.settings.registry.features)
+    leads = [{"lead_id": row["lead_id"], **{name: row[name] for name in names}} for row in rows.to_pylist()]
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/predict/batch?exact=true",
+        data=json.dumps({"leads": leads}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        told = json.load(answer)
+    expected = scorer.probabilities(rows.to_pandas()).tolist()
+    assert [result["score_exact"] for result in told["results"]] == expected
+
+
 def test_the_daemon_ingests_scores_retrains_and_decides_by_itself(
     history: Path, bank_mirror: Path, run_verb: RunVerb
 ) -> None:
     """`lead-scoring start` with the real daemon; one month lands; nobody touches anything."""
-    port, pages = _free_port(), _free_port()
+    port, pages, api = _free_port(), _free_port(), _free_port()
     settings = history / "lead_scoring.yaml"
-    text = settings.read_text(encoding="utf-8").replace("port: 3070", f"port: {pages}")
+    text = (
+        settings.read_text(encoding="utf-8")
+        .replace("port: 3070", f"port: {pages}")
+        .replace("port: 8000", f"port: {api}")
+    )
     settings.write_text(text.replace("sensor_interval_seconds: 30", "sensor_interval_seconds: 5"), encoding="utf-8")
     before = Deployments(Installation(Home(history)).lakehouse).newest()
     product = subprocess.Popen(
@@ -190,6 +212,9 @@ def test_the_daemon_ingests_scores_retrains_and_decides_by_itself(
         assert page is not None
         assert NEXT.encode() in page
         assert any("drifted" in alert.reason for alert in house.events.events(kind="alert"))
+        told = json.loads(_get(f"http://127.0.0.1:{api}/health") or b"{}")
+        assert told["model_version"] == f"v{champion.version}"
+        _compare_the_api_with_batch(house, api, champion.version)
     finally:
         product.send_signal(signal.SIGTERM)
         _, told = product.communicate(timeout=60)

@@ -51,6 +51,6 @@ def test_curves_can_be_drawn() -> None:
     labels, scores = calibrated(np.random.default_rng(0), 300)
     for draw, curve in ((roc_plot, roc), (gains_plot, gains)):
         points = curve(labels, scores)
-        assert draw(points.across, points.up, "title").startswith("![title](data:image/png;base64,")
+        assert draw(points.across, points.up, "title").startswith("![title](data:image/svg+xml;base64,")
     points = precision_recall(labels, scores)
     assert precision_recall_plot(points.across, points.up, labels.mean(), "title").startswith("![title](")

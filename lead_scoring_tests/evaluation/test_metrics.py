@@ -19,7 +19,9 @@ from lead_scoring_assets.evaluation.metrics import (
     auc,
     auc_difference,
     brier_difference,
+    difference,
     evaluate,
+    share,
 )
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -168,8 +170,8 @@ def test_the_order_of_rows_is_irrelevant(rows: list[tuple[int, float]], seed: in
 def test_differences_turn_with_the_models(rows: list[tuple[int, float]], seed: int) -> None:
     labels, one = arrays(rows)
     two = np.random.default_rng(seed).random(len(labels))
-    for difference in (auc_difference, brier_difference):
-        there, back = difference(labels, one, two), difference(labels, two, one)
+    for paired in (auc_difference, brier_difference):
+        there, back = paired(labels, one, two), paired(labels, two, one)
         assert (there.value, there.low, there.high) == pytest.approx((-back.value, -back.high, -back.low), abs=1e-12)
         assert difference(labels, one, one) == PairedDifference(0.0, 0.0, 0.0)
 
@@ -210,8 +212,8 @@ def test_of_two_equally_good_models_none_is_called_better() -> None:
     """Type I error of both paired differences: 5 %, and not more often up than down."""
     rng = np.random.default_rng(3)
     worlds = [two_noisy_models(rng, 500) for _ in range(WORLDS)]
-    for difference in (auc_difference, brier_difference):
-        found = [difference(*world) for world in worlds]
+    for paired in (auc_difference, brier_difference):
+        found = [paired(*world) for world in worlds]
         up, down = np.mean([d.low > 0 for d in found]), np.mean([d.high < 0 for d in found])
         assert abs(up + down - 0.05) < TOLERANCE
         assert abs(up - down) < 4 * math.sqrt(0.05 / WORLDS)
@@ -265,8 +267,8 @@ def test_a_score_that_is_no_number_makes_no_interval() -> None:
     labels, scores = np.array([1.0, 1, 0, 0, 0]), np.array([0.9, 0.2, np.nan, 0.1, 0.3])
     for figure in (auc(labels, scores), figures(labels, scores)["brier"], figures(labels, scores)["mean_score"]):
         assert is_nan(figure)
-    for difference in (auc_difference, brier_difference):
-        assert is_nan(difference(labels, scores, np.nan_to_num(scores)))
+    for paired in (auc_difference, brier_difference):
+        assert is_nan(paired(labels, scores, np.nan_to_num(scores)))
 
 
 @settings(max_examples=20)
@@ -274,3 +276,28 @@ def test_a_score_that_is_no_number_makes_no_interval() -> None:
 def test_a_model_that_says_the_same_of_everyone_ranks_like_chance(m: int, k: int, score: float) -> None:
     labels = np.repeat([1.0, 0.0], [m, k])
     assert auc(labels, np.full(m + k, score)) == Metric("auc", 0.5, 0.5, 0.5, m + k)
+
+
+@pytest.mark.parametrize(
+    ("after", "before", "low", "high"),
+    [
+        # Newcombe (1998), Table II, method 10.
+        ((56, 70), (48, 80), 0.0524, 0.3339),
+        ((9, 10), (3, 10), 0.1705, 0.8090),
+        ((5, 56), (0, 29), -0.0381, 0.1926),
+        ((0, 10), (0, 20), -0.1611, 0.2775),
+        ((10, 10), (0, 20), 0.6791, 1.0000),
+    ],
+)
+def test_a_difference_of_shares_has_the_published_interval(
+    after: tuple[int, int], before: tuple[int, int], low: float, high: float
+) -> None:
+    found = difference(share("nulls", *before), share("nulls", *after))
+    assert found.value == pytest.approx(after[0] / after[1] - before[0] / before[1])
+    assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
+    back = difference(share("nulls", *after), share("nulls", *before))
+    assert (back.low, back.high) == pytest.approx((-high, -low), abs=5e-5)
+
+
+def test_a_difference_to_nothing_is_not_known() -> None:
+    assert is_nan(difference(share("nulls", 0, 0), share("nulls", 1, 2)))

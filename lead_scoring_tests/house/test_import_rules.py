@@ -4,6 +4,7 @@ Which room may import which is the import linter's, in `pyproject.toml`.
 """
 
 import ast
+import functools
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -207,6 +208,7 @@ def test_what_is_allowed_is_left_alone(rule: Rule, source: str, tmp_path: Path) 
     assert rule(fine) == []
 
 
+@functools.cache  # each rule looks at every module
 def _tree(module: Path) -> ast.Module:
     return ast.parse(module.read_text(encoding="utf-8"), filename=str(module))
 

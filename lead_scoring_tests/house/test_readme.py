@@ -1,11 +1,14 @@
 """What the README promises exists: verbs, make targets, files, rooms. Its numbers are asserted by the end-to-end test."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from lead_scoring_assets.cli import main
+from lead_scoring_assets.serving.lead_request import LeadReader
+from lead_scoring_assets.settings import parse_settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -37,3 +40,11 @@ def test_the_map_names_every_room() -> None:
     rooms = {p.parent.name for p in (REPOSITORY / "lead_scoring_assets").glob("*/__init__.py")}
     cells = " ".join(re.findall(r"^\| (`[^|]+)\|", README, re.MULTILINE))
     assert rooms <= set(re.findall(r"`(\w+)`", cells)), rooms
+
+
+def test_the_lead_that_is_sent_to_the_api_is_one_that_it_takes() -> None:
+    [body] = re.findall(r"curl [^']*'[^']*' -d '([^']+)'", README)
+    settings = parse_settings((REPOSITORY / "lead_scoring.yaml").read_text(encoding="utf-8"), "lead_scoring.yaml")
+    lead = LeadReader(settings.registry).read(body.encode())
+    assert lead.lead_id == "web-1"
+    assert set(json.loads(body)) == {"lead_id", *settings.registry.features}, "the example leaves nothing out"

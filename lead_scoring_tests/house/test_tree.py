@@ -218,6 +218,21 @@ def test_ci_runs_the_verbs_that_people_run(steps: list[dict[str, Any]]) -> None:
     assert all(line.startswith("make ") for step in steps for line in step.get("run", "").splitlines())
 
 
+def test_make_lets_python_keep_what_it_compiled() -> None:
+    """Else each of the hundred processes that the tests start compiles the libraries anew, for seconds."""
+    probe = "probe:\n\t@printenv PYTHONDONTWRITEBYTECODE || echo kept\n"
+    told = subprocess.run(
+        ["make", "--no-print-directory", "-f", "Makefile", "-f", "-", "probe"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        input=probe,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout == "kept\n"
+
+
 def test_ci_runs_for_every_change_but_of_documents(workflow: dict[str, Any]) -> None:
     assert set(workflow["on"]) == {"push", "pull_request"}
     for event in workflow["on"].values():

@@ -123,7 +123,7 @@ def test_a_cohort_reads_its_rate_when_it_is_complete(
 def test_the_delay_is_the_planted_one(house: Installation, materialised: "dg.ExecuteInProcessResult") -> None:
     told = metadata(materialised, "label_delay", "2008-08")
     assert (told["median days (converted)"], told["median days (not converted)"]) == (10, 2)
-    assert str(told["curve"]).startswith("![share of leads known](data:image/png")
+    assert str(told["curve"]).startswith("![share of leads known](data:image/svg")
     rows = [row for row in house.lakehouse.read("label_delay", periods=["2008-08"]).to_pylist() if row["day"] == 20]
     assert {row["outcome_group"]: round(row["cumulative_incidence"], 3) for row in rows} == {
         "converted": 0.25,

@@ -768,7 +768,7 @@ def content(folder: Path, periods: list[dict[str, str | bytes]]) -> dict[str, st
 
 
 @pytest.mark.slow
-@hypothesis_settings(max_examples=15)
+@hypothesis_settings(max_examples=8)
 @given(may=worlds, june=worlds, at=st.integers(0, 8))
 def test_however_rows_are_split_doubled_or_copied_they_say_the_same(
     tmp_path_factory: pytest.TempPathFactory, may: Landed, june: Landed, at: int

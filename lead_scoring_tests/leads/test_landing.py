@@ -208,3 +208,14 @@ def test_an_object_that_goes_while_it_is_read_is_no_damage(tmp_path: Path, store
                 stream.read()
         with pytest.raises(SourceError, match=f"{file.name} cannot be read"):
             whole(read_landed(landing, file, REQUIRED, OPTIONAL, Source()))
+
+
+def test_what_is_put_lands_whole_on_disk_and_in_a_store(tmp_path: Path, s3: str) -> None:
+    name = "outcomes/2008-05/feedback.jsonl"
+    for landing in (opened(tmp_path), Landing.open(s3, tmp_path, tmp_path)):
+        landing.put(name, b"one\n")
+        [file] = landing.files("outcomes", "2008-05")
+        assert (file.name, landing.open_bytes(file).read()) == (name, b"one\n")
+    (tmp_path / "leads").write_bytes(b"")
+    with pytest.raises(SourceError, match=r"leads/2008-05/x\.csv cannot be written"):
+        opened(tmp_path).put("leads/2008-05/x.csv", b"")

@@ -16,7 +16,7 @@ from lead_scoring_assets.monitoring.business.money import money
 from lead_scoring_assets.monitoring.business.over_time import Counted, external_factors, over_time
 from lead_scoring_assets.monitoring.business.waiting_times import median_wait
 from lead_scoring_assets.periods import Period
-from lead_scoring_assets.predictions.scoring import LOWEST_BUCKET
+from lead_scoring_assets.predictions.buckets import LOWEST_BUCKET
 from lead_scoring_assets.settings import Business, Settings
 
 TABLE = "business_kpis"

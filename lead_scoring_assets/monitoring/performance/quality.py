@@ -6,12 +6,12 @@ from statistics import NormalDist
 from typing import Any
 
 from lead_scoring_assets.contracts.findings import Finding
-from lead_scoring_assets.evaluation.judge import named
 from lead_scoring_assets.evaluation.means import Z
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.monitoring.performance.conversion_drop import pooled, relative_drop
 from lead_scoring_assets.monitoring.performance.estimates import ESTIMATES
 from lead_scoring_assets.monitoring.performance.reconciliation import RECONCILIATION
+from lead_scoring_assets.monitoring.performance.worked import recall_worked
 from lead_scoring_assets.periods import Period
 
 _TABLE = "model_performance"
@@ -39,14 +39,16 @@ def ranks_well_enough(installation: Installation, period: Period) -> Finding:
     return _above(judged, "AUC", installation.settings.performance.minimum_auc, "no scored lead matured")
 
 
-def capacity_reaches_enough(installation: Installation, period: Period) -> Finding:
-    """The recall when the capacity is worked is not clearly below its floor (its whole interval)."""
-    floor, capacity = installation.settings.performance.minimum_recall, installation.settings.evaluation.capacity_share
+def recall_is_enough(installation: Installation, period: Period) -> Finding:
+    """The recall of who works from the operating threshold (else to the capacity) is not clearly below its floor."""
+    settings = installation.settings
+    floor, (metric, figure) = settings.performance.minimum_recall, recall_worked(settings.evaluation)
     if floor is None:
         return Finding(True, "not judged: settings hold no performance.minimum_recall")
     rows = installation.lakehouse.read(_TABLE, periods=[period.key]).to_pylist()
-    judged = [row for row in rows if row["metric"] == named("recall", capacity)]
-    return _above(judged, f"recall at {capacity:.0%}", floor, "no scored lead matured")
+    judged = [row for row in rows if row["metric"] == metric]
+    none = f"{figure} has not been measured: materialise model_performance again" if rows else "no scored lead matured"
+    return _above(judged, figure, floor, none)
 
 
 def conversions_hold(installation: Installation, period: Period) -> Finding:

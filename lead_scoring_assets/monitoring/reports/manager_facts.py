@@ -10,7 +10,7 @@ from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.query import query
 from lead_scoring_assets.monitoring.business import kpis
 from lead_scoring_assets.periods import Period
-from lead_scoring_assets.predictions.scoring import LOWEST_BUCKET
+from lead_scoring_assets.predictions.buckets import LOWEST_BUCKET
 from lead_scoring_assets.promotion.deployments import Deployment, Deployments
 
 ALERT = "alert"
@@ -69,7 +69,7 @@ def gather(installation: Installation, period: Period) -> ManagerFacts:
     steps = deployments.steps()
     during = [step for step in steps if period.start <= step.effective_at < period.end]
     decisions = _rows(installation, "promotion_decision", None)
-    events = installation.events.events(kind=ALERT)
+    problems = [e for e in installation.events.events(kind=ALERT) if e.evidence.get("topic", "problem") == "problem"]
     staged = [step for step in steps if step.effective_at < period.end]
     return ManagerFacts(
         name=settings.name,
@@ -89,7 +89,7 @@ def gather(installation: Installation, period: Period) -> ManagerFacts:
             (row for row in decisions if period.start <= row["decided_at"] < period.end), key=lambda r: r["decided_at"]
         ),
         waiting=staged[-1].version if staged and staged[-1].action == "proposed" else None,
-        alerts=[event for event in events if period.start <= event.happened_at < period.end],
+        alerts=[event for event in problems if period.start <= event.happened_at < period.end],
     )
 
 

@@ -128,7 +128,7 @@ def test_people_see_estimates_errors_and_the_record(
     told = metadata(materialised, "estimate_reconciliation", "2008-12")
     assert abs(told["cbpe auc error"]) < 0.1
     assert "cbpe auc: mean error" in told["record"]
-    assert told["auc errors"].startswith("![errors of auc](data:image/png")
+    assert told["auc errors"].startswith("![errors of auc](data:image/svg")
     assert "no estimate has been reconciled" in metadata(materialised, "estimate_reconciliation", "2008-05")["record"]
     worked = metadata(materialised, "model_performance", "2008-11")
     assert {"recall_at_20_percent", "f1_at_20_percent", "ece", "calibration"} <= set(worked)

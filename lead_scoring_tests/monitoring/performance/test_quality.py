@@ -1,33 +1,43 @@
 """The checks of performance, on tables that hold what each is there for, and just not."""
 
+import re
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.monitoring.performance import estimates, matured, quality, reconciliation
+from lead_scoring_assets.monitoring.performance.worked import figures_at_work
 from lead_scoring_assets.periods import Period
-from lead_scoring_assets.settings import Home
+from lead_scoring_assets.settings import Evaluation, Home, Performance
 from lead_scoring_tests.conftest import MakeHome
 
 PERIOD = "2008-10"
 MONTHS = ("2008-05", "2008-06", "2008-07", "2008-08", "2008-09", PERIOD)
 
 
+def house_with(home: Path, **settings: str) -> Installation:
+    text = (home / "lead_scoring.yaml").read_text()
+    for name, value in settings.items():
+        text, changed = re.subn(rf"^  {name}: \S+ ", f"  {name}: {value} ", text, flags=re.MULTILINE)
+        assert changed == 1
+    (home / "lead_scoring.yaml").write_text(text)
+    return Installation(Home(home))
+
+
 @pytest.fixture(scope="module")
 def house(make_home: MakeHome) -> Installation:
-    home = make_home("performance")
-    settings = home / "lead_scoring.yaml"
-    text = settings.read_text()
-    for old, new in (
-        ("minimum_recall: 0.25", "minimum_recall: 0.70"),
-        ("reference_days: 180 ", "reference_days: 100 "),
-    ):
-        assert text.count(old) == 1
-        text = text.replace(old, new)
-    settings.write_text(text)
-    return Installation(Home(home))
+    return house_with(make_home("performance"), minimum_recall="0.70", reference_days="100")
+
+
+@pytest.fixture(scope="module")
+def threshold_house(make_home: MakeHome) -> Installation:
+    """Where leads of at least 6 % are worked."""
+    return house_with(make_home("threshold"), minimum_recall="0.70", operating_threshold="0.06")
 
 
 def performance(house: Installation, *rows: dict[str, Any]) -> Period:
@@ -53,16 +63,47 @@ def converted(positives: int, n: int, period: str = PERIOD) -> dict[str, Any]:
 @pytest.mark.parametrize(("low", "high", "passes"), [(0.66, 0.699, False), (0.68, 0.70, True), (0.69, 0.73, True)])
 def test_a_recall_that_is_clearly_below_its_floor(house: Installation, low: float, high: float, passes: bool) -> None:
     recall = {"metric": "recall_at_20_percent", "value": (low + high) / 2, "low": low, "high": high}
-    found = quality.capacity_reaches_enough(house, performance(house, recall, {"metric": "auc"}))
+    found = quality.recall_is_enough(house, performance(house, recall, {"metric": "auc"}))
     assert found.passed is passes
     assert "recall at 20%" in found.sentence
     assert "floor 0.70" in found.sentence
 
 
+def cohort_of(reached: int, conversions: int, settings: Evaluation) -> list[dict[str, Any]]:
+    """Rows of a cohort of which so many conversions were scored at 6 % exactly, the others just below."""
+    labels = np.append(np.ones(conversions), np.zeros(conversions))
+    scores = np.where(np.arange(2 * conversions) < reached, 0.06, np.nextafter(0.06, 0))
+    more = figures_at_work(labels, scores, settings.model_copy(update={"bootstrap_samples": 100}), 0)
+    cohort = matured.Cohort(7, len(labels), labels, scores)
+    return matured.measure(cohort, Performance(), PERIOD, datetime(2008, 11, 1, tzinfo=UTC), more)
+
+
+@pytest.mark.parametrize(
+    ("reached", "conversions", "passes"),
+    [(6_900, 10_000, False), (7_100, 10_000, True), (690, 1_000, True), (600, 1_000, False), (40, 60, True)],
+)
+def test_the_recall_from_the_operating_threshold_is_judged_where_there_is_one(
+    threshold_house: Installation, reached: int, conversions: int, passes: bool
+) -> None:
+    rows = cohort_of(reached, conversions, threshold_house.settings.evaluation)
+    found = quality.recall_is_enough(threshold_house, performance(threshold_house, *rows))
+    assert found.passed is passes
+    assert f"v7: recall from 0.06 {reached / conversions:.3f} [" in found.sentence
+    assert found.sentence.endswith(f"n = {conversions:,} (floor 0.70)")
+    assert [row["value"] for row in rows if row["metric"] == "called_from_0.06"] == [reached / (2 * conversions)]
+
+
+def test_a_cohort_that_was_measured_from_another_threshold_is_not_judged(threshold_house: Installation) -> None:
+    settings = threshold_house.settings.evaluation.model_copy(update={"operating_threshold": 0.05})
+    found = quality.recall_is_enough(threshold_house, performance(threshold_house, *cohort_of(100, 1_000, settings)))
+    told = "recall from 0.06 has not been measured: materialise model_performance again (floor 0.70)"
+    assert (found.passed, found.sentence) == (True, told)
+
+
 def test_too_little_is_no_alarm_and_said(house: Installation) -> None:
     row = {"low": 0.1, "high": 0.2, "status": "insufficient_data"}
     period = performance(house, row, row | {"metric": "recall_at_20_percent"})
-    for found in (quality.ranks_well_enough(house, period), quality.capacity_reaches_enough(house, period)):
+    for found in (quality.ranks_well_enough(house, period), quality.recall_is_enough(house, period)):
         assert found.passed
         assert "insufficient data (so many)" in found.sentence
 
