@@ -3,6 +3,8 @@
 import contextlib
 import json
 import re
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from lead_scoring_assets.timemachine.agreement import compare
 from lead_scoring_assets.timemachine.loop import Step
 from lead_scoring_assets.timemachine.recorded import Recorded, read_recorded
 from lead_scoring_assets.timemachine.settings_file import with_values
-from lead_scoring_tests.conftest import RunVerb
+from lead_scoring_tests.conftest import RunVerb, environment
 from lead_scoring_tests.timemachine.worlds import SETTINGS, tables
 
 WORDS = ("--policy", "quarterly", "--policy", "PSI 0.2")
@@ -174,6 +176,19 @@ def test_several_worlds_are_replayed_and_stand_in_table_page_and_advice(
     assert quarterly["by_world"][0] == pytest.approx(money["quarterly"] - money["never"])
 
 
+ANOTHER_WORLD = """
+import json, sys
+from pathlib import Path
+from lead_scoring_assets.cli import replay_homes
+from lead_scoring_assets.settings import Home
+made = replay_homes.other_world(Home(Path(sys.argv[1])), Path(sys.argv[2]), 7)
+rate = made.final_labels[made.arrivals(1)].mean()
+periods = [period.key for period in made.periods]
+told = {"settings": made.settings.model_dump_json(), "periods": periods, "leads": len(made.lead), "rate": float(rate)}
+print(json.dumps(told))
+"""
+
+
 @pytest.mark.slow
 def test_another_world_has_the_settings_of_the_home_and_another_seed(tmp_path: Path) -> None:
     text = simulated_settings()
@@ -183,12 +198,21 @@ def test_another_world_has_the_settings_of_the_home_and_another_seed(tmp_path: P
     ):
         text = with_values(text, section, values)
     (tmp_path / SETTINGS_FILE).write_text(text, encoding="utf-8")
-    recorded = replay_homes.other_world(Home(tmp_path), tmp_path / "world", 7)
-    assert recorded.settings == Home(tmp_path / "world").settings
-    assert (recorded.settings.simulated.seed, Home(tmp_path).settings.simulated.seed) == (7, 222)
-    assert [period.key for period in recorded.periods] == [f"2022-0{month}" for month in range(1, 6)]
-    assert 300 < len(recorded.lead) < 800
-    assert 0.02 < recorded.final_labels[recorded.arrivals(1)].mean() < 0.6
+    # In a process of its own: Dagster's partitions are those of the settings that it was imported under.
+    done = subprocess.run(
+        [sys.executable, "-c", ANOTHER_WORLD, str(tmp_path), str(tmp_path / "world")],
+        env=environment(tmp_path, tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert Home(tmp_path / "world").settings.simulated.seed == 7 != Home(tmp_path).settings.simulated.seed
+    assert found["settings"] == Home(tmp_path / "world").settings.model_dump_json()
+    assert found["periods"] == [f"2022-0{month}" for month in range(1, 6)]
+    assert 300 < found["leads"] < 800
+    assert 0.02 < found["rate"] < 0.6
     assert not Home(tmp_path).data.exists()
 
 

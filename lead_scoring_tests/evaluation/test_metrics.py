@@ -173,7 +173,7 @@ def test_differences_turn_with_the_models(rows: list[tuple[int, float]], seed: i
     for paired in (auc_difference, brier_difference):
         there, back = paired(labels, one, two), paired(labels, two, one)
         assert (there.value, there.low, there.high) == pytest.approx((-back.value, -back.high, -back.low), abs=1e-12)
-        assert difference(labels, one, one) == PairedDifference(0.0, 0.0, 0.0)
+        assert paired(labels, one, one) == PairedDifference(0.0, 0.0, 0.0)
 
 
 # Simulations.

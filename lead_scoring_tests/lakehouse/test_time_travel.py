@@ -99,7 +99,8 @@ def test_a_log_that_was_condensed_or_cut_still_answers(lakehouse: Lakehouse) -> 
     assert lakehouse.read("log", as_of=at(60_500)).num_rows == 61
     for number in range(100):
         (folder / f"{number:020}.json").unlink()
-    assert lakehouse.read("log", as_of=at(101_000)).num_rows == 102
+    # One commit in between brought no row: it merged small files.
+    assert lakehouse.read("log", as_of=at(101_000)).num_rows == 101
     with pytest.raises(LakehouseError, match="its first commit is version 100 of 1970-01-01T00:01:40"):
         lakehouse.read("log", as_of=at(60_500))
 

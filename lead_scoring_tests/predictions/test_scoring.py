@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lead_scoring_assets.errors import ScoringError
-from lead_scoring_assets.predictions.buckets import LOWEST_BUCKET, SCHEMA, bucket_of, score_leads
+from lead_scoring_assets.predictions.buckets import LOWEST_BUCKET
+from lead_scoring_assets.predictions.scoring import SCHEMA, bucket_of, score_leads
 from lead_scoring_assets.settings import Home
 
 LIMITS = Home(Path(__file__).resolve().parents[2]).settings.scoring.buckets
