@@ -41,6 +41,14 @@ ROWS_A_FILE = 10_000_000
 Told = dict[str, Any]
 
 
+def _whole(table: Any) -> None:
+    """Print a table that no narrow terminal cuts."""
+    from rich.console import Console
+
+    console = Console()
+    console.print(table, width=max(console.width, 130))
+
+
 def generate(folder: Path, reference_rows: int, rows: int) -> None:
     """Both windows, deterministic: normal, log-normal, counts, gaps; of the current one `x0` moved by 0.3 deviations.
 
@@ -187,7 +195,6 @@ STEPS: dict[str, Callable[[Path], Callable[[], Told]]] = {
 def alarms(runs: int, folder: Path) -> None:
     """Shares of windows without drift in which anything fires: ours by counts, the others by rows of the same kind."""
     import numpy as np
-    from rich.console import Console
     from rich.table import Table
 
     from lead_scoring_tests.monitoring.drift.null_worlds import alarmed, measure_world
@@ -209,7 +216,7 @@ def alarms(runs: int, folder: Path) -> None:
                 )
             ]
             table.add_row(f"{n:,}", f"{wobble:g} sd", str(runs), *(f"{rate:.1%}" for rate in rates))
-    Console().print(table)
+    _whole(table)
     power = Table(title="Share of windows in which the alarm fires on the one feature of 12 that moved")
     for name in ("rows", "0.1 sd", "0.25 sd", "0.5 sd"):
         power.add_column(name, justify="right")
@@ -219,7 +226,7 @@ def alarms(runs: int, folder: Path) -> None:
             for s in (0.1, 0.25, 0.5)
         ]
         power.add_row(f"{n:,}", *(f"{cell:.1%}" for cell in cells))
-    Console().print(power)
+    _whole(power)
     peers = Table(
         title="The same question to the others, with their defaults, 8 normal and 4 categorical columns: any fires"
     )
@@ -235,7 +242,7 @@ def alarms(runs: int, folder: Path) -> None:
             found = json.loads(told["told"].strip().splitlines()[-1]) if not told["code"] else None
             cells = [f"{rate:.0%}" for rate in found["rates"]] if found else [told["failed"].splitlines()[-1], "-"]
             peers.add_row(who, f"{n:,}", str(_PEER_RUNS), *cells)
-    Console().print(peers)
+    _whole(peers)
 
 
 _PEER_RUNS = 25
@@ -320,7 +327,7 @@ def main() -> None:
         for step in asked.only:
             console.print(step)
             table.add_row(step, *measure(step, folder))
-    Console().print(table)
+    _whole(table)
 
 
 def measure(step: str, folder: Path) -> tuple[str, ...]:
