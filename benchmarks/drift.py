@@ -45,8 +45,7 @@ def _whole(table: Any) -> None:
     """Print a table that no narrow terminal cuts."""
     from rich.console import Console
 
-    console = Console()
-    console.print(table, width=max(console.width, 130))
+    Console(width=max(Console().width, 130)).print(table)
 
 
 def generate(folder: Path, reference_rows: int, rows: int) -> None:
