@@ -131,8 +131,9 @@ def share(name: str, successes: float, n: float) -> Metric:
     return Metric(name, successes / n, *wilson(successes / n, n), int(n))
 
 
-def difference(before: Metric, after: Metric) -> Metric:
-    """`after` less `before` of independent windows, its interval from theirs, however lopsided: MOVER (Zou, Donner 2008).
+def change(before: Metric, after: Metric) -> Metric:
+    """`after` less `before` of independent windows or arms, its interval from theirs, however lopsided: MOVER
+    (Zou and Donner 2008).
 
     Of two Wilson intervals it is Newcombe's (1998, method 10), which keeps its coverage where nearly none or nearly all of
     a window have something, and is never beyond -1 or 1. NaN where either is.

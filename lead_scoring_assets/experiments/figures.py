@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import isnan, nan, sqrt
+from math import isnan, nan
 from typing import Literal
 
 import numpy as np
 
 from lead_scoring_assets.evaluation.means import mean_interval
-from lead_scoring_assets.evaluation.metrics import Floats, Metric, evaluate, share
+from lead_scoring_assets.evaluation.metrics import Floats, Metric, change, evaluate, share
 from lead_scoring_assets.experiments.always_valid import AlwaysValid
 from lead_scoring_assets.experiments.off_policy import Logged, policy_value
 from lead_scoring_assets.experiments.one_look import Counts, chi_square, difference, lift
@@ -106,7 +106,7 @@ def guardrail_figures(control: Answers, treatment: Answers) -> Iterator[Figure]:
     rates = [share("error_rate", answers.errors, answers.n) for answers in (control, treatment)]
     for metric, (of_control, of_treatment) in (("error_rate", rates), ("latency_p95_ms", [control.p95, treatment.p95])):
         yield _told(
-            metric, of_control, of_treatment, subtract(of_control, of_treatment), "an arm was not answered by a model"
+            metric, of_control, of_treatment, change(of_control, of_treatment), "an arm was not answered by a model"
         )
 
 
@@ -117,17 +117,6 @@ def sample_ratio_figure(ratio: SampleRatio, control: int, treatment: int) -> Fig
     effect = Metric("sample_ratio", ratio.realised - ratio.planned, nan, nan, ratio.units)
     status: Status = "ok" if ratio.units else "insufficient_data"
     return Figure("sample_ratio", planned, realised, effect, ratio.always_valid_p_value, status, ratio.sentence)
-
-
-def subtract(control: Metric, treatment: Metric) -> Metric:
-    """Treatment minus control of independent arms, its interval from theirs, also lopsided ones: MOVER (Zou and Donner 2008).
-
-    Of two Wilson intervals this is Newcombe's (1998), of two normal ones the usual one with unequal variances.
-    """
-    value = treatment.value - control.value
-    below = sqrt((treatment.value - treatment.low) ** 2 + (control.high - control.value) ** 2)
-    above = sqrt((treatment.high - treatment.value) ** 2 + (control.value - control.low) ** 2)
-    return Metric("difference", value, value - below, value + above, control.n + treatment.n)
 
 
 def _told(
@@ -155,7 +144,7 @@ def _means(metric: str, outcomes: Outcomes, values: Floats, reason: str, is_by_r
     if is_by_rep:
         effect = difference_by_rep(values, outcomes.unit, outcomes.is_treatment)
         return _told(metric, control, treatment, effect, f"{MINIMUM_REPS} reps in each arm are needed")
-    return Figure(metric, control, treatment, subtract(control, treatment), reason=reason)
+    return Figure(metric, control, treatment, change(control, treatment), reason=reason)
 
 
 def _revenue(outcomes: Outcomes, is_by_rep: bool) -> Figure:
@@ -197,7 +186,7 @@ def _ranking(outcomes: Outcomes) -> Iterator[Figure]:
             what = "no score in an arm, or nobody converted, or everybody did"
             yield Figure(metric, control, treatment, Metric(metric, nan, nan, nan, 0), nan, "insufficient_data", what)
         else:
-            yield Figure(metric, control, treatment, subtract(control, treatment))
+            yield Figure(metric, control, treatment, change(control, treatment))
 
 
 def _if_all(outcomes: Outcomes, minimum_effective_leads: int) -> Figure:
@@ -210,4 +199,4 @@ def _if_all(outcomes: Outcomes, minimum_effective_leads: int) -> Figure:
         return _missing(metric, outcomes, refused[0].status, refused[0].reason)
     control, treatment = (value.self_normalised for value in values)
     reason = "; ".join(value.reason for value in values)
-    return Figure(metric, control, treatment, subtract(control, treatment), reason=reason)
+    return Figure(metric, control, treatment, change(control, treatment), reason=reason)

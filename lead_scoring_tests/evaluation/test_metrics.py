@@ -19,7 +19,7 @@ from lead_scoring_assets.evaluation.metrics import (
     auc,
     auc_difference,
     brier_difference,
-    difference,
+    change,
     evaluate,
     share,
 )
@@ -292,12 +292,12 @@ def test_a_model_that_says_the_same_of_everyone_ranks_like_chance(m: int, k: int
 def test_a_difference_of_shares_has_the_published_interval(
     after: tuple[int, int], before: tuple[int, int], low: float, high: float
 ) -> None:
-    found = difference(share("nulls", *before), share("nulls", *after))
+    found = change(share("nulls", *before), share("nulls", *after))
     assert found.value == pytest.approx(after[0] / after[1] - before[0] / before[1])
     assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
-    back = difference(share("nulls", *after), share("nulls", *before))
+    back = change(share("nulls", *after), share("nulls", *before))
     assert (back.low, back.high) == pytest.approx((-high, -low), abs=5e-5)
 
 
 def test_a_difference_to_nothing_is_not_known() -> None:
-    assert is_nan(difference(share("nulls", 0, 0), share("nulls", 1, 2)))
+    assert is_nan(change(share("nulls", 0, 0), share("nulls", 1, 2)))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from lead_scoring_assets.evaluation.metrics import difference, share
+from lead_scoring_assets.evaluation.metrics import change, share
 from lead_scoring_assets.monitoring.drift.measure import Severity
 from lead_scoring_assets.monitoring.drift.significance import benjamini_hochberg
 from lead_scoring_assets.settings import Watching
@@ -83,12 +83,12 @@ def _described(pair: SharePair) -> Health:
     if not pair.n_before:
         return found
     before = share(pair.measure, pair.found_before, pair.n_before)
-    rise = difference(before, now)
-    change, low, high = (100 * value for value in (rise.value, rise.low, rise.high))
+    rise = change(before, now)
+    points, low, high = (100 * value for value in (rise.value, rise.low, rise.high))
     told += (
-        f", {before.value:.1%} of {pair.n_before:,} before: {change:+.1f} [{low:+.1f}, {high:+.1f}] percentage points"
+        f", {before.value:.1%} of {pair.n_before:,} before: {points:+.1f} [{low:+.1f}, {high:+.1f}] percentage points"
     )
-    return replace(found, expected=before.value, change_pp=change, change_low_pp=low, change_high_pp=high, reason=told)
+    return replace(found, expected=before.value, change_pp=points, change_low_pp=low, change_high_pp=high, reason=told)
 
 
 _WORDS: dict[Measure, str] = {

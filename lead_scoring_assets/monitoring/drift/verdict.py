@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 import numpy as np
 
-from lead_scoring_assets.evaluation.metrics import difference, share
+from lead_scoring_assets.evaluation.metrics import change, share
 from lead_scoring_assets.monitoring.drift.counts import Counts
 from lead_scoring_assets.monitoring.drift.distances import (
     SMOOTHING,
@@ -143,7 +143,7 @@ def measure_column(
             f"chance: {SMALLEST_EXPECTED_COUNT:g} are needed of each window in each."
         )
         return FeatureDrift(column.name, column.kind, n, m, "insufficient_data", reason)
-    nulls = difference(share("nulls", column.n_missing, n), share("nulls", int(raw[-1]), m))
+    nulls = change(share("nulls", column.n_missing, n), share("nulls", int(raw[-1]), m))
     drift = FeatureDrift(
         feature=column.name,
         kind=column.kind,
