@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def serve(host: str | None, port: int | None, workers: int | None) -> None:
     """Answer leads over HTTP by the model that is live, until Ctrl-C.
 
-    What goes live, or is rolled back, is served within about a quarter of a second, and no request is dropped for it.
+    What goes live, or is rolled back, is served within moments, without a restart, and no request is dropped for it.
     """
     from lead_scoring_assets.errors import ServingError
     from lead_scoring_assets.serving import supervising
