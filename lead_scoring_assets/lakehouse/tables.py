@@ -242,19 +242,14 @@ class Lakehouse:
         # All of it anew for each attempt: a stream is used up, and who was faster may have brought columns.
         source = rows.to_reader() if isinstance(rows, pa.Table) else rows()
         brought = storable(table, source.schema)
-        is_partitioned = "partition_by" in options
-        if is_partitioned and PERIOD not in brought.names:
+        if "partition_by" in options and PERIOD not in brought.names:
             raise LakehouseError(f"{table}: expected a column {PERIOD!r}, found {brought.names}")
         if isinstance(rows, pa.Table):
             passage.refuse_strangers(rows)  # before a table is made for them
         if not self.exists(table):
             schema = fitting(table, pa.schema([]), brought)
-            if not is_partitioned and taken is None:
-                stream = passage.let_through(source, schema)
-                deltalake.write_deltalake(self.path(table), stream, configuration=_KEEP_HISTORY, **options)
-                return
-            # Made empty first: delta-rs sees no conflict between two writers that both bring a new table's first rows
-            # of a period, and keeps both.
+            # Made empty first: delta-rs sees no conflict between two writers that both bring a new table's first rows.
+            # Of one period it keeps both, and of two lists of columns only the later.
             keys = options.get("partition_by")
             deltalake.DeltaTable.create(self.path(table), schema, "ignore", keys, configuration=_KEEP_HISTORY)
         opened = self._open(table)

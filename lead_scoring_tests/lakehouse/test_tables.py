@@ -138,9 +138,10 @@ def test_a_refused_first_write_leaves_no_table(lakehouse: Lakehouse) -> None:
 
 
 def test_appending_adds_and_keeps(lakehouse: Lakehouse) -> None:
-    for number in range(3):
+    for number in (1, 2, 3):
         assert lakehouse.append("log", pa.table({"n": [number]})) == Commit(version=number, rows=1)
-    assert sorted(lakehouse.read("log")["n"].to_pylist()) == [0, 1, 2]
+    assert sorted(lakehouse.read("log")["n"].to_pylist()) == [1, 2, 3]
+    assert lakehouse.read("log", version=0).to_pydict() == {"n": []}, "version 0 is the empty table"
 
 
 # --- Streams
@@ -150,7 +151,7 @@ def test_a_stream_is_written_as_the_table_it_would_make(lakehouse: Lakehouse) ->
     batches = [rows(period, *range(start, start + 700)) for start in range(0, 7000, 700) for period in (MAY, JUNE)]
     assert lakehouse.replace_periods("t", [MAY, JUNE], stream(batches)) == Commit(version=1, rows=14_000)
     assert content_hash(lakehouse.read("t")) == content_hash(pa.concat_tables(batches))
-    assert lakehouse.append("log", stream(batches)) == Commit(version=0, rows=14_000)
+    assert lakehouse.append("log", stream(batches)) == Commit(version=1, rows=14_000)
     assert lakehouse.replace_periods("t", [MAY, JUNE], stream([rows(MAY)])) == Commit(version=2, rows=0)
     assert values(lakehouse) == {}
 
@@ -266,6 +267,21 @@ def test_processes_that_bring_columns_at_once_lose_neither_columns_nor_rows(tmp_
     assert lakehouse.read("log").num_rows == 9
 
 
+def _bring_first_columns(root: Path, number: int, gate: Barrier) -> None:
+    for turn in range(20):
+        gate.wait(60)
+        Lakehouse(root).append(f"log{turn}", pa.table({f"c{number}": [number]}))
+
+
+def test_processes_that_make_a_table_at_once_lose_neither_columns_nor_rows(tmp_path: Path) -> None:
+    at_once(_bring_first_columns, tmp_path, 3)
+    for turn in range(20):
+        found = Lakehouse(tmp_path).read(f"log{turn}", columns=["c1", "c2", "c3"])
+        for name in found.column_names:
+            assert sorted(found[name].drop_null().to_pylist()) == [int(name[1:])]
+        assert found.num_rows == 3
+
+
 # --- Reading
 
 
@@ -373,7 +389,7 @@ def test_old_versions_outlive_the_checkpoint(lakehouse: Lakehouse) -> None:
     for number in range(103):
         lakehouse.append("log", pa.table({"n": [number]}))
     assert list((lakehouse.path("log") / "_delta_log").glob("*.checkpoint.parquet"))
-    assert lakehouse.read("log", version=0).to_pydict() == {"n": [0]}
+    assert lakehouse.read("log", version=1).to_pydict() == {"n": [0]}
     assert lakehouse.read("log").num_rows == 103
 
 
@@ -440,7 +456,7 @@ def test_a_merge_that_fails_loses_nothing_and_says_so(
 ) -> None:
     monkeypatch.setattr(small_files, "COMMITS", 2)
     monkeypatch.setattr(deltalake.table.TableOptimizer, "compact", Mock(side_effect=OSError("the disk is full")))
-    for number in range(3):
+    for number in (1, 2, 3):
         assert lakehouse.append("log", pa.table({"n": [number]})) == Commit(version=number, rows=1)
     assert "log could not be merged (the disk is full): no row is missing" in caplog.text
     assert lakehouse.read("log").num_rows == 3
@@ -524,7 +540,7 @@ def test_processes_that_append_while_others_merge_lose_and_double_nothing(tmp_pa
     assert sorted(lakehouse.read("log")["n"].to_pylist()) == [n * 100 + turn for n in (1, 2) for turn in range(20)]
     made = [commit["operation"] for commit in deltalake.DeltaTable(lakehouse.path("log")).history()]
     assert made.count("OPTIMIZE") > 5
-    assert lakehouse.version("log") == 39 + made.count("OPTIMIZE")
+    assert lakehouse.version("log") == 40 + made.count("OPTIMIZE")
 
 
 def _write_for_ever(root: Path, first: int) -> None:
