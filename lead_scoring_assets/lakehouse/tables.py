@@ -104,7 +104,10 @@ class Lakehouse:
         return self._write(table, rows, periods, mode="overwrite", predicate=predicate, partition_by=[PERIOD])
 
     def append(self, table: str, rows: Rows) -> Commit:
-        """Add `rows` to an unpartitioned table of evidence. Columns come and go as for `replace_periods`."""
+        """Add `rows` to an unpartitioned table of evidence. Columns come and go as for `replace_periods`.
+
+        Version 0 of a table is empty: who is killed before the first rows leaves it so.
+        """
         return self._merged(table, self._write(table, rows, None, mode="append"))
 
     def taken_in(self, table: str, sources: Iterable[str]) -> dict[str, int]:

@@ -45,6 +45,15 @@ class RowScorer:
             )
         return self._calibrated(margin)
 
+    def probabilities(self, rows: Sequence[Mapping[str, Any]]) -> list[float]:
+        """The same of several leads at a time.
+
+        Raises:
+            ScoringError: of one of them, as for `probability`.
+        """
+        found: list[float] = self.scorer.row_probabilities(rows).tolist()
+        return found
+
     def contributions(self, features: Mapping[str, Any]) -> dict[str, float]:
         """What each feature adds to the calibrated log odds, and the `base` (exact SHAP values); the sum is log(p / (1 − p))."""
         values = self.scorer.learner.contributions(self.scorer.encoder.encode_rows([features]))[0]

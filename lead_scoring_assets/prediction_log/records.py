@@ -3,7 +3,6 @@
 A record is a dict whose type says what it holds: it becomes a line for every answer, within microseconds.
 """
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -30,7 +29,7 @@ class ScoreRecord(_Record):
 
     `score`: exact, by whatever answered. `model_version`: None where no model did. `arm`, `share_bp`, `unit_id`: how
     traffic was split; `propensity`: the probability with which the unit got this arm, 1.0 where nothing was drawn.
-    `features`: as received, after validation, in the order of the registry; `features_sha256` is over their compact JSON.
+    `features`: as received, after validation, in the order of the registry.
     `actor`: the name of the key, never the key.
     """
 
@@ -51,7 +50,6 @@ class ScoreRecord(_Record):
     propensity: float
     explored: bool
     features: dict[str, Any]
-    features_sha256: str
     actor: str | None
 
 
@@ -68,7 +66,10 @@ class ErrorRecord(_Record):
 
 
 class ShadowRecord(_Record):
-    """What the shadow said of a lead that the champion has answered; written by the shadow's own thread."""
+    """What the shadow said of a lead that the champion has answered; written by the shadow's own thread.
+
+    `shadow_latency_us`: only of leads that were scored alone, as for an answer; None of those scored together.
+    """
 
     kind: Literal["shadow"]
     lead_id: str
@@ -134,8 +135,3 @@ def record_of(line: bytes) -> Record:
             f"a line of the prediction log cannot be read ({told}): expected one JSON object of kind "
             f"{', '.join(KINDS)}, found {line[:100]!r}. Keep the segment, and see which program wrote it."
         ) from None
-
-
-def features_hash(features: Mapping[str, Any]) -> str:
-    """SHA-256 over the features' compact JSON, in their order."""
-    return hashlib.sha256(to_json(features, inf_nan_mode="null")).hexdigest()

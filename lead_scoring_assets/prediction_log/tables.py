@@ -3,6 +3,7 @@
 `segment` and `start_byte` say where the line stands: they name it, because a request may hold the same lead twice.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -48,7 +49,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         propensity=_NUMBER,
         explored=pa.bool_(),
         features=_TEXT,  # JSON, as received
-        features_sha256=_TEXT,
+        features_sha256=_TEXT,  # of that JSON
         actor=_TEXT,
     ),
     ERRORS: _schema(
@@ -103,7 +104,8 @@ def row_of(line: Line, calendar: PeriodCalendar) -> tuple[str, dict[str, Any]]:
     at = _moment(record["at"], "at")
     row = record | {PERIOD: calendar.containing(at).key, "at": at, "segment": line.segment, "start_byte": line.start}
     if table == PREDICTIONS:
-        row["features"] = to_json(row["features"]).decode()
+        features = to_json(row["features"], inf_nan_mode="null")
+        row["features"], row["features_sha256"] = features.decode(), hashlib.sha256(features).hexdigest()
     if table == FEEDBACK:
         row["outcome_at"] = _moment(row["outcome_at"], "outcome_at")
     return table, row

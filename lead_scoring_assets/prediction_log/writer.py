@@ -60,7 +60,7 @@ class LogWriter:
                     "with room, in a folder that this process may write to. The request is not answered; make room, or mend "
                     "that, and send it again."
                 ) from problem
-        if not self._is_strict:
+        if not self._is_strict and not self._is_dirty.is_set():
             self._is_dirty.set()
 
     def close(self) -> None:

@@ -82,8 +82,8 @@ def cause_of_comparison(installation: Installation) -> str | None:
         return None
     found = query("SELECT max(shadows.at) AS newest FROM shadows", {"shadows": lakehouse.scan(SHADOWS)})
     newest = found["newest"][0].as_py()
-    last = lakehouse.read(TABLE).sort_by("as_of").to_pylist()[-1] if lakehouse.exists(TABLE) else None
-    if newest is None or (last is not None and last["labels_as_of"] and last["labels_as_of"] >= newest + window):
+    earlier = lakehouse.read(TABLE).sort_by("as_of").to_pylist() if lakehouse.exists(TABLE) else []
+    if newest is None or (earlier and earlier[-1]["labels_as_of"] and earlier[-1]["labels_as_of"] >= newest + window):
         return None
     tables = [name for name in (SHADOWS, LABELS) if lakehouse.exists(name)]
     return "-".join(f"{name}-{lakehouse.version(name)}" for name in tables)

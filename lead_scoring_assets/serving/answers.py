@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from lead_scoring_assets.prediction_log.records import ScoreRecord, features_hash
+from lead_scoring_assets.prediction_log.records import ScoreRecord
 from lead_scoring_assets.predictions.buckets import bucket_of_one
 from lead_scoring_assets.rollout.traffic import Traffic
 from lead_scoring_assets.serving.lead_request import Lead
@@ -82,6 +82,5 @@ def record_of_score(
         "propensity": route.propensity,
         "explored": route.explored,
         "features": features,
-        "features_sha256": features_hash(features),
         "actor": written["actor"],
     }

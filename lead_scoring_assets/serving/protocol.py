@@ -17,7 +17,7 @@ def protocol(request_seconds: float) -> type[HttpToolsProtocol]:
         _is_whole = False
         _is_refused = False
         _waiting_bytes = 0
-        _header_bytes = 0
+        _is_large = False
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -30,6 +30,7 @@ def protocol(request_seconds: float) -> type[HttpToolsProtocol]:
         def data_received(self, data: bytes) -> None:
             if self._is_refused:
                 return
+            self._is_large = self._waiting_bytes + len(data) > HEAD_BYTES
             super().data_received(data)
             if self._has_head:
                 self._waiting_bytes = 0
@@ -44,16 +45,12 @@ def protocol(request_seconds: float) -> type[HttpToolsProtocol]:
 
         def on_message_begin(self) -> None:
             self._has_head = self._is_whole = False
-            self._header_bytes = 0
             super().on_message_begin()
-
-        def on_header(self, name: bytes, value: bytes) -> None:
-            self._header_bytes += len(name) + len(value)
-            super().on_header(name, value)
 
         def on_headers_complete(self) -> None:
             self._has_head = True
-            if self._header_bytes > HEAD_BYTES:
+            # Only what may be too large is counted: nearly every request comes in one small part.
+            if self._is_large and sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES:
                 self._refuse(431, "Request Header Fields Too Large")
             else:
                 super().on_headers_complete()

@@ -32,6 +32,9 @@ class Route(NamedTuple):
     explored: bool = False
 
 
+_NOT_SPLIT = Route()
+
+
 class Scored(NamedTuple):
     """`version`: of the model that gave the score; None where the plain rule did (`source` fallback)."""
 
@@ -45,10 +48,10 @@ def route_of(live: Live, lead: Lead) -> Route:
     """Where the lead goes. Where reps are drawn and none is named, the champion answers and nothing is drawn."""
     traffic = live.traffic
     if traffic.mode not in _SPLIT or live.challenger is None:
-        return Route()
+        return _NOT_SPLIT
     unit = lead.lead_id if traffic.unit == "lead" else lead.rep
     if unit is None:
-        return Route()
+        return _NOT_SPLIT
     drawn = assign(traffic, unit)
     return Route(drawn.arm, unit, drawn.propensity, drawn.explored)
 
@@ -70,17 +73,18 @@ class LeadScoring:
             Refused: 503, the model cannot and nothing is known of its training.
         """
         route = route_of(live, lead)
-        if route.arm == "challenger" and live.challenger is not None:
-            score = await self._one(live.challenger, lead)
+        for model in _asked(live, route):
+            # The tables' work is bounded; a library's is not ours to promise.
+            if model.scorer.path == "library":
+                found = await self._many(model, [lead])
+                score = None if found is None else found[0]
+            else:
+                score = self._one(model, lead)
             if score is not None:
-                return Scored(score, "model", live.challenger.version, route)
-            instead = await self._one(live.champion, lead)
-            # The challenger has failed, whoever answers: its guard counts fallbacks.
-            if instead is not None:
-                return Scored(instead, "fallback", live.champion.version, route)
-            return _by_the_rule(live, route)
-        score = await self._one(live.champion, lead)
-        return _by_the_rule(live, route) if score is None else Scored(score, "model", live.champion.version, route)
+                # Where the challenger has failed, its guard counts a fallback, whoever answers.
+                source: Source = "fallback" if route.arm == "challenger" and model is live.champion else "model"
+                return Scored(score, source, model.version, route)
+        return _by_the_rule(live, route)
 
     async def score_many(self, live: Live, leads: Sequence[Lead]) -> list[Scored]:
         """Leads together: one call of each model that is asked.
@@ -113,47 +117,54 @@ class LeadScoring:
         for threads in (self._threads, self._aside):
             threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _one(self, model: LoadedModel, lead: Lead) -> float | None:
-        scorer = model.scorer
-        # The tables' work is bounded; a library's is not ours to promise.
-        found = await self._guarded(
-            model, 1, lambda: [scorer.probability(lead.features)], in_thread=scorer.path == "library"
-        )
-        return None if found is None else found[0]
-
-    async def _many(self, model: LoadedModel, leads: Sequence[Lead]) -> list[float] | None:
-        def call() -> list[float]:
-            found: list[float] = model.scorer.scorer.row_probabilities([lead.features for lead in leads]).tolist()
-            return found
-
-        return await self._guarded(model, len(leads), call, in_thread=True)
-
-    async def _guarded(
-        self, model: LoadedModel, leads: int, call: Callable[[], list[float]], *, in_thread: bool
-    ) -> list[float] | None:
-        """What `call` gives; None when it fails or takes too long, or the breaker lets nobody ask.
-
-        A call in this thread cannot be stopped: one that was slow counts as a failure, and its answer is taken.
-        """
-        breaker = model.breaker
+    def _one(self, model: LoadedModel, lead: Lead) -> float | None:
+        """As `_many`, but here and now. It cannot be stopped: one that was slow counts as a failure, and its answer is taken."""
         started = time.monotonic()
-        if not breaker.allows(started):
+        if not model.breaker.allows(started):
             return None
-        limit = self._timeout_seconds * max(1.0, leads / _LEADS_A_TIMEOUT)
         try:
             with isolated:
-                found = await _within(self._threads, call, limit) if in_thread else call()
-                _refuse_what_is_no_probability(found)
+                score = model.scorer.probability(lead.features)
+                _refuse_what_is_no_probability((score,))
         except Fault as fault:
-            breaker.failed(time.monotonic())
-            _LOG.warning("v%s failed: %s", model.version, fault)
+            _failed(model, fault)
             return None
         now = time.monotonic()
-        if now - started > limit:
-            breaker.failed(now)
+        if now - started > self._timeout_seconds:
+            model.breaker.failed(now)
         else:
-            breaker.succeeded()
+            model.breaker.succeeded()
+        return score
+
+    async def _many(self, model: LoadedModel, leads: Sequence[Lead]) -> list[float] | None:
+        """Probabilities; None when the model fails or takes too long, or the breaker lets nobody ask."""
+        scorer = model.scorer
+        if not model.breaker.allows(time.monotonic()):
+            return None
+        limit = self._timeout_seconds * max(1.0, len(leads) / _LEADS_A_TIMEOUT)
+        try:
+            with isolated:
+                found = await _within(
+                    self._threads, lambda: scorer.probabilities([lead.features for lead in leads]), limit
+                )
+                _refuse_what_is_no_probability(found)
+        except Fault as fault:
+            _failed(model, fault)
+            return None
+        model.breaker.succeeded()
         return found
+
+
+def _asked(live: Live, route: Route) -> tuple[LoadedModel, ...]:
+    """Who is asked, until one answers."""
+    if route.arm == "challenger" and live.challenger is not None:
+        return live.challenger, live.champion
+    return (live.champion,)
+
+
+def _failed(model: LoadedModel, fault: Fault) -> None:
+    model.breaker.failed(time.monotonic())
+    _LOG.warning("v%s failed: %s", model.version, fault)
 
 
 async def _within(threads: ThreadPoolExecutor, call: Callable[[], _Result], seconds: float) -> _Result:

@@ -36,6 +36,7 @@ from lead_scoring_assets.settings import Home
 
 _GRACE_SECONDS = 10
 _ORPHAN_SECONDS = 0.5
+_SWITCH_SECONDS = 0.0005
 _LOG = logging.getLogger(__name__)
 
 
@@ -123,6 +124,8 @@ def server_of(app: Api, request_seconds: float) -> uvicorn.Server:
             log_config=None,
             access_log=False,
             server_header=False,
+            # Nothing here asks where a request came from; who would believe its headers could be told anything.
+            proxy_headers=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
             backlog=2_048,
         )
@@ -143,6 +146,8 @@ def main() -> int:
     for asked in (signal.SIGTERM, signal.SIGINT):
         signal.signal(asked, _only_once)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True, name="supervised").start()
+    # Whoever writes to the log lets go of Python's lock; a thread that takes it then gives it back this soon.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         home = Home(told.home)
         with open_worker(home, told.name, may_be_open=told.may_be_open) as worker:

@@ -1,5 +1,6 @@
 """The prediction log into the lakehouse: every line once, whoever is killed, however many are at work."""
 
+import hashlib
 import json
 import random
 import signal
@@ -81,6 +82,7 @@ def test_each_kind_has_its_table_with_what_was_logged(world: World) -> None:
     del expected["kind"]
     assert {name: row[name] for name in expected} == expected
     assert json.loads(row["features"]) == score(1)["features"]
+    assert row["features_sha256"] == hashlib.sha256(row["features"].encode()).hexdigest()
     assert world.rows(ERRORS)[0]["error"] == "validation"
     assert world.rows(SHADOWS)[0]["shadow_score"] == 0.3
     accounted(world)

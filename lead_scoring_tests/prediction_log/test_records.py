@@ -1,4 +1,3 @@
-import hashlib
 import json
 from typing import Any
 
@@ -7,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lead_scoring_assets.errors import PredictionLogError
-from lead_scoring_assets.prediction_log.records import KINDS, features_hash, line_of, record_of
+from lead_scoring_assets.prediction_log.records import KINDS, line_of, record_of
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 MAYBE = st.none() | TEXT
@@ -34,7 +33,6 @@ SCORE = {
     "propensity": NUMBER,
     "explored": st.booleans(),
     "features": FEATURES,
-    "features_sha256": TEXT,
     "actor": MAYBE,
 }
 SHADOW = {
@@ -104,13 +102,3 @@ def test_a_cut_or_changed_line_is_refused_in_words(record: Any, data: st.DataObj
 def test_what_is_no_record_is_refused(line: bytes) -> None:
     with pytest.raises(PredictionLogError, match="expected one JSON object"):
         record_of(line)
-
-
-@given(FEATURES)
-def test_the_hash_can_be_made_again_from_what_stands_in_the_line(features: dict[str, Any]) -> None:
-    stored = json.loads(line_of({"kind": "score", "features": features}))["features"]  # type: ignore[typeddict-item]
-    assert features_hash(stored) == features_hash(features)
-
-
-def test_the_hash_is_that_of_compact_json() -> None:
-    assert features_hash({"a": 1, "b": "x"}) == hashlib.sha256(b'{"a":1,"b":"x"}').hexdigest()

@@ -44,7 +44,6 @@ def score(number: int = 1, at: datetime = NOW, **more: Any) -> dict[str, Any]:
         "propensity": 1.0,
         "explored": False,
         "features": {"age": 41, "job": "admin."},
-        "features_sha256": "00",
         "actor": "crm",
         **more,
     }

@@ -8,7 +8,6 @@ import pyarrow as pa
 import pytest
 
 from lead_scoring_assets.contracts.columns import OUTCOMES
-from lead_scoring_assets.prediction_log.records import features_hash
 from lead_scoring_assets.predictions.buckets import bucket_of_one
 from lead_scoring_assets.predictions.scoring import bucket_of
 from lead_scoring_tests.serving.served import NOW, Client, Served, as_features, as_json, requests
@@ -36,7 +35,6 @@ def test_api_batch_and_tables_give_a_lead_one_score_to_the_last_bit(served: Serv
         frame = as_features(body)
         found = scorer.encoder.encode_rows([record["features"]])
         assert found.tobytes() == scorer.encoder.encode(frame).tobytes()
-        assert record["features_sha256"] == features_hash(record["features"])
 
 
 def test_an_answer_is_as_the_documents_have_it(served: Served) -> None:

@@ -69,7 +69,9 @@ def test_the_shadow_scores_every_lead_and_nobody_sees_it(served: Served) -> None
         shadow = by_lead[record["request_id"], record["lead_id"]]
         assert (shadow["shadow_score"], shadow["champion_score"]) == (score, record["score"])
         assert (shadow["champion_version"], shadow["shadow_version"]) == (1, 2)
-        assert shadow["shadow_latency_us"] >= 0
+    timed = [shadow["shadow_latency_us"] for shadow in shadows if shadow["shadow_latency_us"] is not None]
+    assert timed, "one of the leads that come together is scored alone"
+    assert min(timed) >= 0
 
 
 def hang() -> float:
@@ -123,8 +125,8 @@ def test_what_is_too_much_is_dropped_and_recorded(served: Served) -> None:
             held.set()
     outcomes = [record["outcome"] for record in served.records("shadow")]
     assert len(outcomes) == 20
-    assert outcomes.count("dropped") >= 14
-    assert outcomes.count("scored") >= 5
+    assert outcomes.count("dropped") >= 9
+    assert outcomes.count("scored") == 20 - outcomes.count("dropped") >= 5
 
 
 def test_a_canary_has_no_shadow(served: Served) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from lead_scoring_assets.models.learners.forest import DE_BRUIJN, Forest, top_bits_shift
+from lead_scoring_assets.models.learners.forest import DE_BRUIJN, Forest, Masks, top_bits_shift
 
 RowMargin = Callable[[Sequence[float]], float]
 """From a row of the encoder's numbers, as 32 bits hold them and NaN for missing, to log odds before calibration."""
@@ -17,18 +17,20 @@ RowMargin = Callable[[Sequence[float]], float]
 
 def one_row(forest: Forest) -> RowMargin:
     """The margin of one row by `forest`, as a function."""
-    roots = forest.roots
-    kind, width, trees = roots.dtype, roots.nbytes, len(roots)
-    de_bruijn, shift = kind.type(DE_BRUIJN[kind.itemsize * 8]), kind.type(top_bits_shift(kind.itemsize * 8))
-    values = forest.leaves.ravel()
-    firsts = np.arange(trees, dtype=np.intp) * forest.leaves.shape[1]
-    start = np.float32(forest.base)
-    everything = int.from_bytes(roots.tobytes(), "little")
+    kind, bits = forest.roots.dtype, forest.roots.dtype.itemsize * 8
+    de_bruijn, shift = kind.type(DE_BRUIJN[bits]), kind.type(top_bits_shift(bits))
+    # What every row begins with is the first tree, of one leaf: its bit is always reached.
+    trees = 1 + len(forest.roots)
+    width = trees * kind.itemsize
+    values = np.concatenate([np.zeros((1, bits), np.float32), forest.leaves]).ravel()
+    values[0] = forest.base
+    firsts = np.arange(trees, dtype=np.intp) * bits
+    everything = _joined(forest.roots)
     columns = [
         (
             column.position,
             None if column.thresholds is None else column.thresholds.tolist(),
-            [int.from_bytes(masks.tobytes(), "little") for masks in column.masks],
+            [_joined(masks) for masks in column.masks],
             len(column.masks) - 2,
         )
         for column in forest.columns
@@ -44,13 +46,16 @@ def one_row(forest: Forest) -> RowMargin:
                 reachable &= masks[bisect_right(thresholds, value)]
             else:
                 reachable &= masks[int(value) if 0 <= value < others else others]
-        found = np.frombuffer(reachable.to_bytes(width, "little"), kind)
-        leaves = ((found * de_bruijn) >> shift).astype(np.intp)
+        found = np.frombuffer(reachable.to_bytes(width, "little"), kind) * de_bruijn
+        found >>= shift
+        leaves = found.astype(np.intp)
         leaves += firsts
-        terms = np.empty(trees + 1, np.float32)
-        terms[0] = start
-        values.take(leaves, out=terms[1:], mode="clip")
         # Accumulated and not summed, because NumPy's sums add in another order.
-        return float(np.add.accumulate(terms)[-1])
+        return float(np.add.accumulate(values.take(leaves, mode="clip"))[-1])
 
     return margin
+
+
+def _joined(masks: Masks) -> int:
+    """The masks of all trees as one integer, before them the one bit of the first."""
+    return int.from_bytes(np.append(masks.dtype.type(1), masks).tobytes(), "little")
