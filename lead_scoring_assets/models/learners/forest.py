@@ -207,18 +207,25 @@ def _named(splits: Sequence[_Split]) -> npt.NDArray[Any]:
 
 
 def _column(position: int, splits: Sequence[_Split], roots: Masks) -> Column:
-    named = _named(splits)
-    kind = roots.dtype.type
+    named, kind = _named(splits), roots.dtype
+    trees = np.array([split.tree for split in splits])
+    left = np.array([split.kept_left for split in splits], kind)
+    right = np.array([split.kept_right for split in splits], kind)
     masks = np.tile(roots, (len(named) + 2, 1))
-    for split in splits:
-        goes_left = np.ones(len(named) + 1, bool)
-        if split.categories is None:
-            goes_left[np.searchsorted(named, split.threshold) + 1 :] = False
-        else:
-            goes_left[split.categories] = False
-        goes_left = np.append(goes_left, split.missing_goes_left)
-        masks[:, split.tree] &= np.where(goes_left, kind(split.kept_left), kind(split.kept_right))
-    return Column(position, named if splits[0].categories is None else None, masks)
+    np.bitwise_and.at(masks[-1], trees, np.where([split.missing_goes_left for split in splits], left, right))
+    if splits[0].categories is None:
+        # What a split keeps on its left holds for its own bin and all below it, what it keeps on its right for all above.
+        own = np.searchsorted(named, np.array([split.threshold for split in splits], np.float32))
+        below, above = np.tile(roots, (2, len(named) + 1, 1))
+        np.bitwise_and.at(below, (own, trees), left)
+        np.bitwise_and.at(above, (own + 1, trees), right)
+        masks[:-1] = np.bitwise_and.accumulate(below[::-1])[::-1] & np.bitwise_and.accumulate(above)
+        return Column(position, named, masks)
+    goes_left = np.ones((len(splits), len(named) + 1), bool)
+    for place, split in enumerate(splits):
+        goes_left[place, split.categories] = False
+    np.bitwise_and.at(masks[:-1].T, trees, np.where(goes_left, left[:, None], right[:, None]))
+    return Column(position, None, masks)
 
 
 def _base_margin(base_score: str) -> np.float32:

@@ -25,12 +25,12 @@ def one_row(forest: Forest) -> RowMargin:
     values = np.concatenate([np.zeros((1, bits), np.float32), forest.leaves]).ravel()
     values[0] = forest.base
     firsts = np.arange(trees, dtype=np.intp) * bits
-    everything = _joined(forest.roots)
+    [everything] = _joined(forest.roots[None])
     columns = [
         (
             column.position,
             None if column.thresholds is None else column.thresholds.tolist(),
-            [_joined(masks) for masks in column.masks],
+            _joined(column.masks),
             len(column.masks) - 2,
         )
         for column in forest.columns
@@ -56,6 +56,7 @@ def one_row(forest: Forest) -> RowMargin:
     return margin
 
 
-def _joined(masks: Masks) -> int:
-    """The masks of all trees as one integer, before them the one bit of the first."""
-    return int.from_bytes(np.append(masks.dtype.type(1), masks).tobytes(), "little")
+def _joined(masks: Masks) -> list[int]:
+    """In each row the masks of all trees as one integer, before them the one bit of the first."""
+    rows = np.concatenate([np.ones((len(masks), 1), masks.dtype), masks], axis=1)
+    return [int.from_bytes(row.tobytes(), "little") for row in rows]
