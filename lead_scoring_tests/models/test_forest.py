@@ -109,6 +109,9 @@ def test_rows_in_blocks_of_any_size_and_in_any_order_of_memory(monkeypatch: pyte
     rows, found = rows_at_the_edges(booster, 1), compiled(booster)
     whole = found.margins(rows)
     assert np.array_equal(found.margins(np.asfortranarray(rows)), whole)
+    assert len(rows) < forest._FEW_ROWS
+    monkeypatch.setattr(forest, "_FEW_ROWS", 0)
+    assert np.array_equal(found.margins(rows), whole)
     for most_rows, mask_bytes in ((7, 1 << 20), (16_384, 100), (50, 1)):
         monkeypatch.setattr(forest, "_ROWS", most_rows)
         monkeypatch.setattr(forest, "_MASK_BYTES", mask_bytes)

@@ -28,6 +28,7 @@ DE_BRUIJN = {16: 0x09AF, 32: 0x077CB531, 64: 0x03F79D71B4CB0A89}
 _MOST_TABLE_BYTES = 1 << 25
 _MASK_BYTES = 1 << 20
 _ROWS = 16_384
+_FEW_ROWS = 1_024
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,7 @@ class Forest:
     def _add_leaves(self, matrix: Singles, margins: Singles) -> None:
         bins = [column.bins(np.ascontiguousarray(matrix[:, column.position])) for column in self.columns]
         step = max(1, _MASK_BYTES // max(1, self.roots.nbytes))
+        values, firsts = self.leaves.ravel(), np.arange(len(self.roots), dtype=np.intp) * self.leaves.shape[1]
         masks, other = np.empty((2, min(step, len(matrix)), len(self.roots)), self.roots.dtype)
         for start in range(0, len(matrix), step):
             here = slice(start, min(start + step, len(matrix)))
@@ -133,13 +135,20 @@ class Forest:
                 # "clip" only saves the test of the places, which are all inside.
                 np.take(column.masks, places[here], axis=0, out=met, mode="clip")
                 reachable &= met
-            # Tree by tree, because NumPy's own sums add in another order.
-            for values, leaves in zip(self.leaves, np.ascontiguousarray(_leaf_of(reachable).T), strict=True):
-                margins[here] += values.take(leaves, mode="clip")
+            leaves = _leaf_of(reachable).astype(np.intp)
+            leaves += firsts
+            terms = np.empty((len(leaves), len(self.roots) + 1), np.float32)
+            terms[:, 0] = margins[here]
+            terms[:, 1:] = values.take(leaves, mode="clip")
+            # Accumulated and not summed, because NumPy's sums add in another order.
+            margins[here] = np.add.accumulate(terms, axis=1)[:, -1]
 
 
 def _count_reached(thresholds: Singles, values: Singles) -> _Places:
-    """How many of the rising `thresholds` each value reaches: a binary search without branches, all rows at a time."""
+    """How many of the rising `thresholds` each value reaches. For many rows a binary search without branches, all rows at
+    a time: NumPy's own guesses wrong at each step."""
+    if len(values) < _FEW_ROWS:
+        return np.searchsorted(thresholds, values, "right")
     step = 1 << len(thresholds).bit_length()
     padded = np.full(step, np.nan, np.float32)  # nothing reaches NaN
     padded[1 : len(thresholds) + 1] = thresholds
