@@ -190,7 +190,7 @@ def make(folder: Path) -> tuple[dict[str, Any], list[float]]:
         (folder / home / "lead_scoring.yaml").write_text(_SETTINGS + "\n".join(columns))
         models = {}
         for version in (1, 2):
-            recipe = Recipe("xgboost", {"rounds": TREES, "max_depth": DEPTH, "eta": 0.1}, "none", version)
+            recipe = Recipe("xgboost", {"rounds": TREES, "max_depth": DEPTH, "eta": 0.1 / version}, "none", version)
             learner = fit(recipe, encoder.encode(frame), labels, encoder.feature_types)
             fingerprint = save_bundle(
                 folder / home / "data" / f"v{version}", learner, recipe, identity(), encoder, frame.head(500)
@@ -240,7 +240,7 @@ def wait(name: str, process: "subprocess.Popen[bytes]", address: str, sent: byte
     sys.exit(f"{name} does not answer: {(folder / f'{name}.log').read_text()[-2_000:]}")
 
 
-def turn(folder: Path, group: int, address: str, sent: bytes, connections: int, seconds: float) -> dict[str, float]:
+def turn(folder: Path, server: int, address: str, sent: bytes, connections: int, seconds: float) -> dict[str, float]:
     """One turn of wrk."""
     script = folder / "post.lua"
     quoted = sent.decode().replace("\\", "\\\\").replace("'", "\\'")
@@ -249,7 +249,7 @@ def turn(folder: Path, group: int, address: str, sent: bytes, connections: int, 
         "done = function(s, l, r) io.write(string.format('FOUND %d %d %d %d %d\\n', s.requests, s.duration, "
         "l:percentile(50), l:percentile(99), s.errors.status + s.errors.read + s.errors.connect + s.errors.timeout)) end\n"
     )
-    before = cpu_seconds(group)
+    before = cpu_seconds(server)
     told = subprocess.run(
         ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "-s", str(script), address],
         check=True, capture_output=True, text=True,
@@ -261,21 +261,28 @@ def turn(folder: Path, group: int, address: str, sent: bytes, connections: int, 
         "requests a second": asked / duration * 1e6,
         "p50 µs": p50,
         "p99 µs": p99,
-        "CPU µs": (cpu_seconds(group) - before) / max(1, asked) * 1e6,
+        "CPU µs": (cpu_seconds(server) - before) / max(1, asked) * 1e6,
         "errors": errors,
     }
 
 
-def cpu_seconds(group: int) -> float:
-    """Of all processes in a group, and of those of theirs that have ended."""
-    total = 0
+def cpu_seconds(first: int) -> float:
+    """Of a process and all that it started, and they: some servers give their workers a group of their own."""
+    ticks: dict[int, int] = {}
+    started: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rsplit(")", 1)[1].split()
         except OSError:
             continue
-        if int(fields[2]) == group:
-            total += int(fields[11]) + int(fields[12])
+        number = int(stat.parent.name)
+        ticks[number] = int(fields[11]) + int(fields[12])
+        started.setdefault(int(fields[1]), []).append(number)
+    total, waiting = 0, [first]
+    while waiting:
+        number = waiting.pop()
+        total += ticks.get(number, 0)
+        waiting += started.get(number, [])
     return total / os.sysconf("SC_CLK_TCK")
 
 

@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from lead_scoring_assets.assessment.wording import (
     LEAST_FACTOR,
-    effect_words,
     many_effect_words,
     many_value_words,
     numbers_of,
@@ -72,15 +71,17 @@ def top_reasons(
     Raises:
         ValueError: there are not as many contributions as columns and a base.
     """
-    effects = _effects(contributions[None, :], columns)
-    found = []
+    effects, features = _effects(contributions[None, :], columns), registry.features
+    chosen: list[int] = []
     for sign in (1, -1):
         places, is_reason = _strongest(sign * effects, k)
-        for place in places[0][is_reason[0]]:
-            name, effect = columns[place], float(effects[0, place])
-            value = value_of(lead[name], registry.features[name].is_numeric)
-            told = f"{value_words(name, value, registry, typical or {})} {effect_words(effect)}"
-            found.append(Reason(name, value, effect, told))
+        chosen += places[0][is_reason[0]].tolist()
+    found = []
+    for place, told in zip(chosen, many_effect_words(effects[0, chosen]), strict=True):
+        name = columns[place]
+        value = value_of(lead[name], features[name].is_numeric)
+        words = f"{value_words(name, value, registry, typical or {})} {told}"
+        found.append(Reason(name, value, float(effects[0, place]), words))
     return found
 
 
@@ -137,5 +138,7 @@ def _strongest(effects: Floats, k: int) -> tuple[npt.NDArray[np.intp], npt.NDArr
     """
     places = np.argsort(-effects, axis=1, kind="stable")[:, :k]
     is_reason = np.take_along_axis(effects, places, axis=1) >= np.log(LEAST_FACTOR)
+    if places.shape[1] == k:
+        return places, is_reason
     missing = ((0, 0), (0, k - places.shape[1]))
     return np.pad(places, missing), np.pad(is_reason, missing)

@@ -24,7 +24,7 @@ from lead_scoring_assets.serving.scoring import LeadScoring, Route, Scored
 from lead_scoring_assets.serving.shadow import Shadow, ShadowLead
 from lead_scoring_assets.settings import Serving
 
-# The first explanation imports libraries.
+# The first explanation may come while libraries are still imported.
 _ASIDE_SECONDS = 30.0
 _ADDS_UP = 1e-5
 _BOOLEANS = {"true": True, "false": False}

@@ -317,7 +317,7 @@ def test_the_versions_of_inputs_are_the_tables_own(tmp_path: Path) -> None:
     for table, writes in (("a", 1), ("b", 3)):
         for number in range(writes):
             lakehouse.append(table, pa.table({"n": [number]}))
-    assert delta_versions(lakehouse, ["a", "b"]) == {"a": 0, "b": 2}
+    assert delta_versions(lakehouse, ["a", "b"]) == {"a": 1, "b": 3}
     with pytest.raises(LakehouseError, match="c does not exist"):
         delta_versions(lakehouse, ["c"])
 

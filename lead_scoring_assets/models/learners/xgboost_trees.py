@@ -55,7 +55,7 @@ class XGBoostTrees:
             return np.empty((0, matrix.shape[1] + 1))
         data = self._data(matrix)
         values = np.asarray(self._booster.predict(data, pred_contribs=True), dtype=np.float64)
-        lost = np.asarray(self._booster.predict(data, output_margin=True), dtype=np.float64) - values.sum(axis=1)
+        lost = self.margins(matrix) - values.sum(axis=1)
         size = np.abs(values[:, :-1])
         total = size.sum(axis=1)
         is_rounding = (np.abs(lost) < _MOST_ROUNDING) & (total > 0)

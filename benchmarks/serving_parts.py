@@ -1,0 +1,194 @@
+"""What the parts of an answer cost, and what callers notice when another model becomes the champion.
+
+    .venv/bin/python benchmarks/serving_parts.py
+
+The same model and lead as in serving.py. Parts: the application is called in this process, without HTTP; told are CPU µs a
+request of the whole process, the least of some rounds, and how much less it is without the log, without counting, without the
+shadow. Swaps: two models take turns as champion every half second while callers ask without a pause; told are the answers,
+those that failed, those whose score is not that of the version they name, and how long a worker took to follow.
+"""
+
+import argparse
+import asyncio
+import http.client
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import serving
+
+from lead_scoring_assets.serving.deployment_file import FILE, DeploymentFile, ServedModel
+from lead_scoring_assets.serving.endpoints import Parts
+from lead_scoring_assets.serving.worker import Worker, open_worker
+from lead_scoring_assets.settings import Home
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=20_000, help="in each of 5 rounds of a part")
+    parser.add_argument("--swaps", type=int, default=20)
+    parser.add_argument("--callers", type=int, default=4)
+    told = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        lead, _ = serving.make(Path(folder))
+        parts(Path(folder), json.dumps(lead).encode(), told.requests)
+        swaps(Path(folder), json.dumps(lead).encode(), told.swaps, told.callers)
+
+
+def parts(folder: Path, body: bytes, requests: int) -> None:
+    found = {
+        "all": cost(folder / "ours", body, requests, unchanged),
+        "without the log": cost(folder / "ours", body, requests, without_log),
+        "without counting": cost(folder / "ours", body, requests, without_counts),
+        "all, and a shadow": cost(folder / "shadow", body, requests, unchanged),
+    }
+    print(f"{'part':24}{'CPU µs':>10}{'difference':>12}")
+    for name, microseconds in found.items():
+        print(f"{name:24}{microseconds:>10.1f}{microseconds - found['all']:>+12.1f}")
+
+
+def cost(home: Path, body: bytes, requests: int, change: Callable[[Worker], None]) -> float:
+    """CPU µs of a request, threads included; the shadow has scored what it was given."""
+    scope = {
+        "type": "http",
+        "path": "/predict",
+        "method": "POST",
+        "query_string": b"",
+        "headers": [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")],
+    }
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        pass
+
+    async def ask(times: int) -> None:
+        for number in range(times):
+            await worker.app(dict(scope), receive, send)
+            if not number % 200:  # as many as come within a moment; more would wait for the shadow, and be dropped
+                await asyncio.sleep(0.02)
+
+    with open_worker(Home(home), "w0", may_be_open=True) as worker:
+        while worker.follower.live is None:
+            time.sleep(0.05)
+        change(worker)
+        asyncio.run(ask(500))
+        found = []
+        for _ in range(5):
+            started = time.process_time()
+            asyncio.run(ask(requests))
+            time.sleep(0.2)
+            found.append((time.process_time() - started) / requests * 1e6)
+        return min(found)
+
+
+def unchanged(worker: Worker) -> None:
+    """Everything as it is."""
+
+
+def without_log(worker: Worker) -> None:
+    object.__setattr__(parts_of(worker), "write", nothing)
+
+
+def without_counts(worker: Worker) -> None:
+    counts = parts_of(worker).counts
+    vars(counts).update(request=nothing, scored=nothing)
+
+
+def parts_of(worker: Worker) -> Parts:
+    found: Parts = worker.app._posts["/predict"].answer.__self__._parts  # type: ignore[attr-defined]
+    return found
+
+
+def nothing(*_told: object) -> None:
+    """In place of a part."""
+
+
+@dataclass
+class Seen:
+    """What a caller was told. `versions`: when (seconds) each of its answers came, and by which version."""
+
+    failed: int = 0
+    versions: list[tuple[float, str]] = field(default_factory=list)
+    scores: set[tuple[str, float]] = field(default_factory=set)
+
+
+def swaps(folder: Path, body: bytes, times: int, callers: int) -> None:
+    home, port = folder / "ours", serving.free_port()
+    path = home / "data" / "serving" / FILE
+    first = DeploymentFile.read(path)
+    models = {version: model_of(folder, version) for version in (1, 2)}
+    expected = {f"v{version}": score_of(home / "data" / f"v{version}", body) for version in (1, 2)}
+    process = subprocess.Popen([sys.executable, serving.__file__, "--serve", str(home), str(port)])
+    try:
+        serving.wait("ours", process, f"http://127.0.0.1:{port}/predict", body, folder)
+        seen, is_over = [Seen() for _ in range(callers)], threading.Event()
+        threads = [threading.Thread(target=ask_on, args=(port, body, one, is_over)) for one in seen]
+        for thread in threads:
+            thread.start()
+        changed: list[tuple[float, str]] = []
+        for turn in range(times):
+            time.sleep(0.5)
+            version = 2 - turn % 2
+            changed.append((time.perf_counter(), f"v{version}"))
+            replace(first, sequence=turn + 1, champion=models[version]).write(path)
+        time.sleep(3)
+        is_over.set()
+        for thread in threads:
+            thread.join()
+    finally:
+        process.terminate()
+        process.wait(30)
+    answers = sorted(answer for one in seen for answer in one.versions)
+    wrong = sum(score != expected[version] for one in seen for version, score in one.scores)
+    follow = [next(at for at, told in answers if at > since and told == version) - since for since, version in changed]
+    print(
+        f"\n{times} swaps, {callers} callers: {len(answers):,} answers, {sum(one.failed for one in seen)} failed, {wrong} wrong"
+    )
+    print(f"followed within: p50 {statistics.median(follow) * 1e3:.0f} ms, at most {max(follow) * 1e3:.0f} ms")
+
+
+def ask_on(port: int, body: bytes, seen: Seen, is_over: threading.Event) -> None:
+    held = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    while not is_over.is_set():
+        try:
+            held.request("POST", "/predict?exact=true", body, {"content-type": "application/json"})
+            answer = held.getresponse()
+            told = json.loads(answer.read())
+        except (OSError, http.client.HTTPException, ValueError):
+            seen.failed += 1
+            held.close()
+            continue
+        if answer.status != 200 or told["source"] != "model":
+            seen.failed += 1
+            continue
+        seen.versions.append((time.perf_counter(), told["model_version"]))
+        seen.scores.add((told["model_version"], told["score_exact"]))
+
+
+def model_of(folder: Path, version: int) -> ServedModel:
+    told = DeploymentFile.read(folder / "shadow" / "data" / "serving" / FILE)
+    found = told.champion if version == 1 else told.challenger
+    assert found is not None
+    return found
+
+
+def score_of(model: Path, body: bytes) -> float:
+    from lead_scoring_assets.models.bundle import load_scorer
+
+    lead = json.loads(body)
+    return float(load_scorer(model).row_probabilities([lead])[0])
+
+
+if __name__ == "__main__":
+    main()
