@@ -13,12 +13,14 @@ import dagster as dg
 
 from lead_scoring_assets.alerts.daily import tell_daily_report
 from lead_scoring_assets.alerts.desk import AlertDesk, at_the_desk
+from lead_scoring_assets.alerts.experiments import alerts_on_experiments
 from lead_scoring_assets.alerts.failures import CheckResult, alert_on_check, alert_on_run, ended_by_check, ended_by_run
 from lead_scoring_assets.alerts.guardrails import alerts_on_guardrails, kept_again
 from lead_scoring_assets.alerts.models import alerts_on_models, news_of_deployments, replaced_since
 from lead_scoring_assets.alerts.rollouts import alerts_on_rollouts, answered_since
 from lead_scoring_assets.alerts.rules import measure
 from lead_scoring_assets.errors import RegistryError, StorageError
+from lead_scoring_assets.experiments.records import Experiments
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.models.registry import ModelRegistry
 from lead_scoring_assets.models.resources import close_failed_runs
@@ -107,7 +109,7 @@ def alert_on_failed_check(
 @dg.sensor(
     name="alert_on_model_taken_back",
     description="Raises a critical alert when a damaged model fell back to the one before it, a warning for a rollback and "
-    "for a rollout that waits for a person, and tells of every version that goes live.",
+    "for a rollout that waits for a person, and tells of every version that goes live and of every experiment's verdict.",
     **_SHARED,
 )
 def alert_on_model_taken_back(
@@ -118,8 +120,9 @@ def alert_on_model_taken_back(
     alerts = alerts_on_models(installation.events)
     news = news_of_deployments(steps, _where_it_ended(context.cursor, "steps", int), installation.home.data)
     rollouts = Rollouts(installation.lakehouse).rows()
+    verdicts = alerts_on_experiments(Experiments(installation.lakehouse).steps())
     with at_the_desk(installation, "alert_on_model_taken_back", context.log) as desk:
-        for alert in [*alerts, *news, *alerts_on_rollouts(rollouts)]:
+        for alert in [*alerts, *news, *alerts_on_rollouts(rollouts), *verdicts]:
             desk.raise_(alert)
         for alert_id, why in {**replaced_since(steps), **answered_since(rollouts)}.items():
             desk.end([(open_, ()) for open_ in desk.open if open_.alert_id == alert_id], why, "replaced")

@@ -102,11 +102,14 @@ def plan(
 def start(name: str, by: str, reason: str) -> None:
     """Let the draft ID run: leads are drawn from now on."""
     from lead_scoring_assets.experiments import transitions
-    from lead_scoring_assets.experiments.words import arms_in_words, status_in_words
+    from lead_scoring_assets.experiments.words import arms_in_words, status_in_words, what_would_end_it
 
-    status = transitions.start(open_installation(), name, by or _person(), reason)
+    installation = open_installation()
+    status = transitions.start(installation, name, by or _person(), reason)
     answers.print(escaped(status_in_words(status)))
     answers.print(escaped(arms_in_words(status.experiment)))
+    if (remark := what_would_end_it(status.experiment, installation.settings.gate)) is not None:
+        remarks.print(f"[bold yellow]remark:[/] {escaped(remark)}")
 
 
 @experiment.command(
@@ -165,9 +168,11 @@ def _show_one(installation: "Installation", status: "Status", as_json: bool) -> 
 
     from lead_scoring_assets.errors import ExperimentError
     from lead_scoring_assets.experiments import words
-    from lead_scoring_assets.experiments.looking import look
+    from lead_scoring_assets.experiments.looking import look, why_overtaken
     from lead_scoring_assets.experiments.results import rows_of
 
+    if status.state == "running" and (why := why_overtaken(installation, status)) is not None:
+        remarks.print(f"[bold yellow]nobody is drawn any more, and its next reading ends it:[/] {escaped(why)}")
     try:
         reading = look(installation, status)
     except ExperimentError as nothing_yet:

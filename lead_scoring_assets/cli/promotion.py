@@ -67,6 +67,7 @@ def rollback(by: str, reason: str) -> None:
     installation = open_installation()
     _tell(transitions.roll_back(installation, by or _person(), reason))
     follower = follow_later(installation)
+    _tell_what_ends(installation)
     remarks.print(told_within(follower, begun + _ROLLBACK_SECONDS - time.monotonic()))
 
 
@@ -81,10 +82,28 @@ def _tell(done: "Deployment") -> None:
     answers.print(f"[bold]v{done.version}[/] {told}: {escaped(done.reason)} (by {escaped(done.actor)})")
 
 
+def _tell_what_ends(installation: "Installation") -> None:
+    """The rollout or the experiment that has lost one of its models by it; its own sensor records that."""
+    from lead_scoring_assets.experiments.looking import why_overtaken
+    from lead_scoring_assets.experiments.records import Experiments
+    from lead_scoring_assets.promotion.deployments import Deployments
+    from lead_scoring_assets.rollout.overtaking import is_overtaken
+    from lead_scoring_assets.rollout.records import Rollouts
+
+    rollout = Rollouts(installation.lakehouse).running()
+    if rollout is not None and is_overtaken(rollout, Deployments(installation.lakehouse).steps()):
+        remarks.print(f"[bold yellow]remark:[/] this ends {escaped(rollout.rollout_id)} at its next look")
+    experiment = Experiments(installation.lakehouse).running()
+    if experiment is not None and (why := why_overtaken(installation, experiment)) is not None:
+        name = experiment.experiment.experiment_id
+        remarks.print(f"[bold yellow]remark:[/] this ends experiment {escaped(name)}: {escaped(why)}")
+
+
 def _tell_and_follow(installation: "Installation", done: "Deployment") -> None:
     from lead_scoring_assets.promotion.following import follow
 
     _tell(done)
+    _tell_what_ends(installation)
     # Afterwards: importing MLflow takes longer than all of the rest.
     if (remark := follow(installation)) is not None:
         remarks.print(f"[bold yellow]remark:[/] {escaped(remark)}")

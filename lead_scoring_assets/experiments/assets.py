@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from lead_scoring_assets.experiments.looking import LABELS, SERVED, look, overtaken, what_is_missing
+from lead_scoring_assets.experiments.looking import LABELS, SERVED, look, what_is_missing, why_overtaken
 from lead_scoring_assets.experiments.pictures import interval_plot
 from lead_scoring_assets.experiments.reading import Reading
 from lead_scoring_assets.experiments.records import Experiments
@@ -24,7 +24,7 @@ def experiment_results(installation: dg.ResourceParam[Installation]) -> dg.Mater
     running = Experiments(installation.lakehouse).running()
     if running is None:
         return dg.MaterializeResult(metadata={"status": "no experiment runs"})
-    if (why := overtaken(installation, running.experiment)) is not None:
+    if (why := why_overtaken(installation, running)) is not None:
         return dg.MaterializeResult(
             metadata={"state": block(installation, running.experiment, why).state, "status": why}
         )

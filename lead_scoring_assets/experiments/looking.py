@@ -3,12 +3,12 @@
 from datetime import datetime
 
 from lead_scoring_assets.errors import ExperimentError
-from lead_scoring_assets.experiments.experiment import Experiment
 from lead_scoring_assets.experiments.reading import Reading, Tables, read_experiment
 from lead_scoring_assets.experiments.records import Experiments, Status
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.query import query
 from lead_scoring_assets.promotion.deployments import Deployments
+from lead_scoring_assets.rollout.overtaking import overtaken
 
 SERVED, LABELS, ACTIVITIES = "served_predictions", "ground_truth_labels", "raw_activities"
 FEEDBACK = "experiment_feedback"
@@ -34,15 +34,12 @@ def what_is_missing(installation: Installation) -> str | None:
     return None
 
 
-def overtaken(installation: Installation, experiment: Experiment) -> str | None:
-    """Why what is live no longer lets the arms be compared as planned; None: it does."""
-    champion = Deployments(installation.lakehouse).newest()
-    if champion is None or experiment.control_version in (None, champion.version):
-        return None
-    return (
-        f"v{champion.version} is live since {champion.effective_at:%Y-%m-%d %H:%M} ({champion.reason}): the control is no longer "
-        f"v{experiment.control_version}, and later answers would be compared with something else. Plan another."
-    )
+def why_overtaken(installation: Installation, running: Status) -> str | None:
+    """Why the arms can no longer be compared as planned, because of what happened to a model; None: they can."""
+    experiment, since = running.experiment, running.started_at or running.last.at
+    steps = Deployments(installation.lakehouse).steps()
+    why = overtaken(steps, experiment.treatment_version, experiment.control_version, since)
+    return f"{why}. Plan another." if why else None
 
 
 def next_reading(installation: Installation) -> tuple[str | None, str]:
@@ -51,7 +48,7 @@ def next_reading(installation: Installation) -> tuple[str | None, str]:
     if running is None:
         return None, "no experiment runs"
     name = running.experiment.experiment_id
-    if why := overtaken(installation, running.experiment):
+    if why := why_overtaken(installation, running):
         return f"{name}/overtaken", why
     if missing := what_is_missing(installation):
         return None, f"experiment {name!r} runs, but {missing}"

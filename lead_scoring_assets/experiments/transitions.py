@@ -180,7 +180,8 @@ def _must_be_answerable(installation: Installation, version: int) -> None:
     known = sorted({step.version for step in deployments.steps()})
     if version not in known:
         raise ExperimentError(
-            f"v{version} was never proposed or live, expected one of {', '.join(f'v{each}' for each in known)}."
+            f"v{version} was never proposed or live, expected one of {', '.join(f'v{each}' for each in known)}. The gate "
+            "proposes who passes it where gate.approval is manual or rollout; `lead-scoring rollout start` proposes by hand."
         )
     if version in deployments.lifecycle().rejected:
         raise ExperimentError(f"v{version} was rejected by a person, expected a version that may go live.")

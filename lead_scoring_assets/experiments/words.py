@@ -10,6 +10,7 @@ from lead_scoring_assets.experiments.figures import Figure
 from lead_scoring_assets.experiments.planning import Plan, power
 from lead_scoring_assets.experiments.reading import Reading
 from lead_scoring_assets.experiments.records import Status
+from lead_scoring_assets.settings import Gate
 
 _SPLITS = (0.5, 0.2, 0.1)
 _PERCENT = frozenset(
@@ -66,8 +67,17 @@ def status_in_words(status: Status) -> str:
     """Where an experiment stands, and why."""
     since = status.ended_at or status.started_at or status.last.at
     verdict = f", {status.last.verdict}" if status.last.verdict else ""
+    why = f": {status.last.reason}" if status.last.reason else ""
+    return f"{status.experiment.experiment_id}: {status.state}{verdict} since {since:%Y-%m-%d %H:%M}{why}"
+
+
+def what_would_end_it(experiment: Experiment, gate: Gate) -> str | None:
+    """What else than its verdict may end an experiment soon; None: nothing that is settled."""
+    if experiment.control == "process" or gate.approval != "automatic":
+        return None
     return (
-        f"{status.experiment.experiment_id}: {status.state}{verdict} since {since:%Y-%m-%d %H:%M}: {status.last.reason}"
+        "gate.approval is automatic: a new model that passes the gate goes live at once in place of "
+        f"v{experiment.control_version}, which ends this experiment without a winner. manual or rollout lets it wait in staging."
     )
 
 

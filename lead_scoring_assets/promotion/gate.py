@@ -4,6 +4,7 @@ Two questions after the floors, each on the same holdout rows: how does it compa
 so far (`best_so_far.py`)? The second keeps small losses, each tolerated, from adding up.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -98,9 +99,16 @@ def decide_promotion(evidence: Evidence, gate: Gate, mode: Mode) -> Decision:
 def _below_the_floors(evidence: Evidence, gate: Gate) -> list[str]:
     auc, brier, precision = evidence.auc, evidence.brier, evidence.precision
     # "Not at least", rather than "less": a figure that could not be computed (NaN) promotes nothing.
+    ranks = (
+        [(False, f"insufficient data: the AUC of {auc.n:,} leads needs two of either outcome")]
+        if math.isnan(auc.value)
+        else [
+            (auc.value >= gate.minimum_auc, f"AUC {auc.value:.3f} is below the floor {gate.minimum_auc:.3f}"),
+            (auc.low > _CHANCE, f"AUC {_with_interval(auc)} cannot be told from chance"),
+        ]
+    )
     judged = (
-        (auc.value >= gate.minimum_auc, f"AUC {auc.value:.3f} is below the floor {gate.minimum_auc:.3f}"),
-        (auc.low > _CHANCE, f"AUC {_with_interval(auc)} cannot be told from chance"),
+        *ranks,
         (brier.value <= gate.maximum_brier, f"Brier {brier.value:.4f} is above {gate.maximum_brier:.4f}"),
         (
             precision.value >= gate.minimum_precision_at_10_percent,
@@ -164,8 +172,10 @@ def _told(other: Comparison) -> str:
 
 
 def _signed(difference: PairedDifference) -> str:
+    if math.isnan(difference.value):
+        return "unknown"
     return f"{difference.value:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}]"
 
 
 def _with_interval(metric: Metric) -> str:
-    return f"{metric.value:.3f} [{metric.low:.3f}, {metric.high:.3f}]"
+    return "unknown" if math.isnan(metric.value) else f"{metric.value:.3f} [{metric.low:.3f}, {metric.high:.3f}]"

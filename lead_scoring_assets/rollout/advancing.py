@@ -92,7 +92,7 @@ def _judged(rollout: Rollout, evidence: Evidence, policy: RolloutPolicy, now: da
         return replace(step, effect="go_back") if rollout.state == "watching" else step
     until = lasts_until(rollout, policy)
     if now < until:
-        return Step(rollout, f"{rollout.in_words} until {until:%Y-%m-%d %H:%M}; {told}")
+        return Step(rollout, f"until {until:%Y-%m-%d %H:%M}; {told}")
     if rollout.state == "watching":
         return Step(replace(rollout, state="done"), f"{policy.watch_hours} hours watched; {told}")
     return _going_on(rollout, evidence, policy, now, guards, told)

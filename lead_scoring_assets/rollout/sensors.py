@@ -7,9 +7,11 @@ from typing import Any
 import dagster as dg
 
 from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.promotion.deployments import Deployments
 from lead_scoring_assets.promotion.following_later import follow_later
 from lead_scoring_assets.rollout.comparison import cause_of_comparison
 from lead_scoring_assets.rollout.looking import look
+from lead_scoring_assets.rollout.overtaking import is_overtaken
 from lead_scoring_assets.rollout.records import Rollouts
 from lead_scoring_assets.settings import find_home
 
@@ -28,13 +30,14 @@ _SHARED: dict[str, Any] = {
 def advance_rollouts(
     context: dg.SensorEvaluationContext, installation: dg.ResourceParam[Installation]
 ) -> dg.SkipReason:
-    """One look an interval, four times as many while a new champion is watched. The cursor holds the last look."""
+    """One look an interval, four times as many while a new champion is watched; at once when something else happened to
+    either model. The cursor holds the last look."""
     running, now = Rollouts(installation.lakehouse).running(), installation.clock.now()
     if running is not None:
         looked, policy = _moment(context.cursor), installation.settings.rollout
         minutes = policy.minutes_between_looks(is_watched=running.state == "watching")
         due = looked + timedelta(minutes=minutes) if looked else now
-        if now < due:
+        if now < due and not is_overtaken(running, Deployments(installation.lakehouse).steps()):
             return dg.SkipReason(f"{running.in_words}; the next look is at {due:%Y-%m-%d %H:%M}")
         context.update_cursor(json.dumps({"looked_at": now.isoformat()}))
     step = look(installation, "advance_rollouts")

@@ -15,6 +15,15 @@ State = Literal["shadow", "canary", "held", "waiting_for_approval", "watching", 
 Effect = Literal["none", "go_live", "go_back"]
 
 OVER: frozenset[State] = frozenset({"done", "rolled_back"})
+_IN_WORDS: Mapping[State, str] = {
+    "shadow": "in the shadow",
+    "canary": "a canary",
+    "held": "held",
+    "waiting_for_approval": "waiting for approval",
+    "watching": "live and watched",
+    "done": "rolled out",
+    "rolled_back": "rolled back",
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,7 @@ class Rollout:
     @property
     def in_words(self) -> str:
         share = f" at {self.share_bp / 100:g} %" if self.share_bp else ""
-        return f"v{self.version} is {self.state.replace('_', ' ')}{share} ({self.rollout_id})"
+        return f"v{self.version} is {_IN_WORDS[self.state]}{share} ({self.rollout_id})"
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from typing import Any, Literal, Self
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.tables import Lakehouse
 from lead_scoring_assets.lots import LOTS
-from lead_scoring_assets.promotion.deployments import Deployment, Deployments
+from lead_scoring_assets.promotion.deployments import Deployment, Deployments, newest_of
 from lead_scoring_assets.promotion.lifecycle import lifecycle_of
+from lead_scoring_assets.rollout.overtaking import is_overtaken, overtaken
 from lead_scoring_assets.rollout.records import Rollouts, taken_back
 from lead_scoring_assets.rollout.states import Rollout
 
@@ -52,24 +53,29 @@ class Traffic:
 def traffic_now(installation: Installation) -> tuple[Deployment | None, Deployment | None, Traffic]:
     """The champion, the challenger beside it, and how they share the leads, as the tables say.
 
-    A rollout that runs says who the challenger is and what share it gets, else an experiment does. Without either it is
-    what waits in staging, in the shadow; not what a rollout has taken back.
+    A rollout that runs says who the challenger is and what share it gets, else an experiment does; the champion is alone
+    from the moment in which either is overtaken. Without both it is what waits in staging, in the shadow; not what a
+    rollout has taken back.
     """
-    deployments, rollouts = Deployments(installation.lakehouse), Rollouts(installation.lakehouse).all()
-    steps, champion = deployments.steps(), deployments.newest()
+    steps, rollouts = Deployments(installation.lakehouse).steps(), Rollouts(installation.lakehouse).all()
+    champion = newest_of([step for step in steps if step.went_live])
     if champion is None:
         return None, None, Traffic()
     running = next((rollout for rollout in rollouts if not rollout.is_over), None)
     version: int | None
     if running is not None:
+        if is_overtaken(running, steps):
+            return champion, None, Traffic()
         version, traffic = running.version, _traffic_of(running)
     elif (experiment := running_experiment(installation.lakehouse)) is not None:
         version, traffic = experiment["treatment_version"], _traffic_of_experiment(experiment)
+        if overtaken(steps, version, experiment["control_version"], experiment["at"]):
+            return champion, None, Traffic()
     else:
         waiting = lifecycle_of(steps).staging
         version, traffic = (None if waiting in taken_back(rollouts) else waiting), Traffic("shadow")
     challenger = next((step for step in reversed(steps) if step.version == version), None)
-    # A candidate that has taken over is watched alone; so it is when a process died between its two commits.
+    # A candidate that has taken over is watched alone.
     # Against the process that there was before, the champion itself may be what is tested.
     if challenger is None or (version == champion.version and traffic.control != "process"):
         return champion, None, Traffic()

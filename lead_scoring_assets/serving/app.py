@@ -22,6 +22,7 @@ from lead_scoring_assets.serving.metrics import Metrics
 from lead_scoring_assets.serving.moments import Moments
 from lead_scoring_assets.serving.refusals import Refused
 from lead_scoring_assets.serving.requests import Head, Receive, RequestIds, Scope, Send, body_of, head_of, respond
+from lead_scoring_assets.serving.viewer import add_viewer
 from lead_scoring_assets.settings import Limits
 
 _LOG = logging.getLogger(__name__)
@@ -146,14 +147,28 @@ def _other_endpoints(
     health: Health, metrics: Metrics, allow_admin: Callable[[Head], None], lead: Mapping[str, Any], limits: Limits
 ) -> FastAPI:
     """FastAPI's part: what people and monitoring look at, and the document of everything."""
-    app = FastAPI(title="Lead scoring", description="Scores leads by the model that is live.", redoc_url=None)
+    app = FastAPI(
+        title="Lead scoring", description="Scores leads by the model that is live.", docs_url=None, redoc_url=None
+    )
+    add_viewer(app)
 
-    @app.get("/health", responses={503: {"description": "no verified model is loaded yet"}})
+    @app.get(
+        "/health",
+        tags=["service"],
+        summary="What is served, and whether it is well",
+        responses={503: {"description": "no verified model is loaded yet"}},
+    )
     async def health_of() -> Response:
         status, told = health.tell()
         return Response(to_json(told), status, media_type="application/json")
 
-    @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    @app.get(
+        "/metrics",
+        tags=["service"],
+        summary="Figures for Prometheus",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {}}}},
+    )
     async def metrics_of(request: Request) -> Response:
         try:
             allow_admin(request.state.head)

@@ -3,10 +3,14 @@
 import json
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from lead_scoring_assets.contracts.columns import Registry
 from lead_scoring_assets.errors import LeadScoringError
 from lead_scoring_assets.models.bundle import GOLDEN, load_scorer
 from lead_scoring_assets.models.row_scorer import RowScorer
@@ -25,11 +29,12 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A version that was loaded and scores its golden rows as it did when it was trained, and its breaker."""
+    """A version that was loaded and scores its `golden` rows as it did when it was trained, and its breaker."""
 
     version: int
     scorer: RowScorer
     breaker: CircuitBreaker
+    golden: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Follower:
         self._loaded: dict[str, LoadedModel] = {}
         self._seen: dict[Path, tuple[object, str | None]] = {}
         self._ending = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
         self.live: Live | None = None
         self.keys = KeyRing()
         self.problem: str | None = None
@@ -73,17 +78,33 @@ class Follower:
     def start(self) -> None:
         """Look now, and go on in a thread until `end`."""
         self.look()
-        self._thread = threading.Thread(target=self._go_on, daemon=True, name="follower")
-        self._thread.start()
+        # Two, because a rollback must not wait while libraries are imported.
+        for name, work in (("follower", self._go_on), ("explainer", self._keep_warm)):
+            self._threads.append(threading.Thread(target=work, daemon=True, name=name))
+            self._threads[-1].start()
 
     def end(self) -> None:
         self._ending.set()
-        if self._thread is not None:
-            self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     def _go_on(self) -> None:
         while not self._ending.wait(_LOOK_SECONDS):
             self.look()
+
+    def _keep_warm(self) -> None:
+        """Nobody who asks why a lead has its score is the first one to ask."""
+        warm: LoadedModel | None = None
+        while not self._ending.wait(_LOOK_SECONDS):
+            live = self.live
+            if live is None or live.champion is warm:
+                continue
+            warm = live.champion
+            try:
+                with isolated:
+                    warm_up(warm, self._home.settings.registry)
+            except Fault as fault:  # whoever asks is told so by the endpoint
+                _LOG.warning("v%s cannot explain: %s", warm.version, fault)
 
     def _try(self, path: Path, follow: Callable[[Path], None]) -> str | None:
         """Call `follow` when the file has changed; why that failed, told until the file changes again."""
@@ -131,8 +152,17 @@ def load_model(data: Path, served: ServedModel, breaker: Breaker) -> LoadedModel
     """
     folder = data / served.bundle
     scorer = load_scorer(folder, served.fingerprint)
-    golden: list[Mapping[str, object]] = json.loads((folder / GOLDEN).read_bytes())["rows"]
-    return LoadedModel(served.version, RowScorer(scorer, golden), CircuitBreaker(breaker))
+    golden: list[Mapping[str, Any]] = json.loads((folder / GOLDEN).read_bytes())["rows"]
+    return LoadedModel(served.version, RowScorer(scorer, golden), CircuitBreaker(breaker), golden)
+
+
+def warm_up(model: LoadedModel, registry: Registry) -> None:
+    """Explain a golden row, which imports and builds what only explanations need."""
+    from lead_scoring_assets.assessment.reasons import top_reasons
+
+    for row in model.golden[:1]:
+        told = np.array(list(model.scorer.contributions(row).values()))
+        top_reasons(told, row, model.scorer.scorer.columns, registry)
 
 
 def _stamp(path: Path) -> object:

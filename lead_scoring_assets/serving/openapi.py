@@ -118,6 +118,7 @@ def _post(
     return {
         "post": {
             "summary": summary,
+            "tags": ["leads"],
             "operationId": name,
             "parameters": parameters or [],
             "security": [{}, {"bearer": []}],

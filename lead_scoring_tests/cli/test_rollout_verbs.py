@@ -1,14 +1,18 @@
 """The verb `rollout`, in process: what it prints, what it refuses, who is named."""
 
 import json
+import subprocess
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner, Result
 
 from lead_scoring_assets.cli import main
-from lead_scoring_assets.promotion import following
+from lead_scoring_assets.promotion import following, following_later
+from lead_scoring_assets.rollout import conducting
 from lead_scoring_tests.rollout.conftest import home, made_models  # noqa: F401  # fixtures
 from lead_scoring_tests.rollout.homes import BEGIN, RolloutHome
+from lead_scoring_tests.rollout.test_traffic import started
 
 
 def run(*words: str) -> Result:
@@ -31,7 +35,7 @@ def test_start_approve_abort_and_what_is_shown(entered: RolloutHome) -> None:
     assert "no rollout yet: `lead-scoring rollout start VERSION --reason …`" in run("show").output
     started = run("start", "2", "--by", "mona", "--reason", "knows [the] new branch", "--fast-track")
     assert started.exit_code == 0, started.output
-    assert started.output.startswith("v2 is shadow (rollout-1-v2)")
+    assert started.output.startswith("v2 is in the shadow (rollout-1-v2)")
     assert run("approve", "--by", "lina", "--reason", "looked").exit_code == 0
     assert run("abort", "--by", "lina", "--reason", "wrong numbers").exit_code == 0
     shown = run("show").output
@@ -75,3 +79,22 @@ def test_the_plan_prints_a_calendar(entered: RolloutHome) -> None:
 @pytest.mark.parametrize("verb", ["start", "show", "approve", "abort", "plan"])
 def test_every_verb_explains_itself_with_an_example(verb: str) -> None:
     assert "Example: lead-scoring rollout" in run(verb, "--help").output
+
+
+@pytest.mark.parametrize("is_experiment", [False, True])
+@pytest.mark.parametrize("words", ["promote 1 --reason now", "rollback", "reject 2", "reject 4"])
+def test_whoever_changes_a_model_is_told_which_comparison_that_ends(
+    entered: RolloutHome, monkeypatch: pytest.MonkeyPatch, words: str, is_experiment: bool
+) -> None:
+    monkeypatch.setattr(following_later, "follow_later", lambda installation: subprocess.Popen(["true"]))
+    entered.deployments().append(entered.step(3, "promoted"))
+    if is_experiment:
+        started(entered, control_version=3)
+    else:
+        conducting.start(entered.house, 2, "mona", "knows the new branch")
+    if words == "reject 4":  # a newer candidate, which has no part in it
+        entered.deployments().append(replace(entered.step(3, "proposed"), version=4))
+    done = CliRunner().invoke(main, words.split(), terminal_width=200)
+    assert done.exit_code == 0, done.output
+    name = "experiment march" if is_experiment else "rollout-1-v2"
+    assert (f"remark: this ends {name}" in done.output) == (words != "reject 4")

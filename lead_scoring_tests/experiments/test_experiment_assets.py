@@ -10,13 +10,13 @@ import pytest
 
 from lead_scoring_assets.definitions import build_definitions
 from lead_scoring_assets.experiments import quality, transitions
-from lead_scoring_assets.experiments.looking import look, next_reading, overtaken
+from lead_scoring_assets.experiments.looking import look, next_reading, why_overtaken
 from lead_scoring_assets.experiments.records import Experiments
 from lead_scoring_assets.experiments.results import TABLE
 from lead_scoring_assets.experiments.sensors import advance_experiments
 from lead_scoring_assets.experiments.transitions import Wanted
 from lead_scoring_assets.resources import InstallationResource
-from lead_scoring_assets.rollout.traffic import traffic_now
+from lead_scoring_assets.rollout.traffic import Traffic, traffic_now
 from lead_scoring_tests.experiments.houses import House
 from lead_scoring_tests.experiments.worlds import START, world
 
@@ -150,6 +150,17 @@ def test_another_champion_ends_it_at_once_because_the_control_is_no_longer_the_s
     assert tick(house).skip_message == "no experiment runs"  # type: ignore[union-attr]
 
 
+def test_a_treatment_that_a_person_rejected_ends_it_with_the_reason(house: House) -> None:
+    experiment = house.started()
+    house.deploy(2, "rejected")
+    assert traffic_now(house.installation)[1:] == (None, Traffic())
+    request = tick(house)
+    assert isinstance(request, dg.RunRequest)
+    assert told(read(house))["state"] == "blocked"
+    last = Experiments(house.installation.lakehouse).find(experiment.experiment_id).last
+    assert last.reason == "v2 was rejected by test: made up. Plan another."
+
+
 def test_against_the_process_it_matters_to_nobody_who_is_champion(house: House) -> None:
     experiment = house.plan(Wanted(1, control="process"))
     transitions.start(house.installation, experiment.experiment_id, "Mona", "does a score help at all?")
@@ -158,5 +169,7 @@ def test_against_the_process_it_matters_to_nobody_who_is_champion(house: House) 
     assert challenger is not None
     assert (champion.version, challenger.version, traffic) == (1, 1, experiment.traffic)
     house.deploy(3, "promoted_by_hand")
-    assert overtaken(house.installation, experiment) is None
+    running = Experiments(house.installation.lakehouse).running()
+    assert running is not None
+    assert why_overtaken(house.installation, running) is None
     assert traffic_now(house.installation)[1] == challenger

@@ -1,6 +1,7 @@
 """`lead-scoring experiment …`: what a person types, is told, and is refused in words."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from lead_scoring_assets.cli import main
 from lead_scoring_assets.experiments.records import Experiments
+from lead_scoring_assets.settings import SETTINGS_FILE
 from lead_scoring_tests.experiments.houses import House
 from lead_scoring_tests.experiments.worlds import labels, world
 
@@ -116,6 +118,26 @@ def test_the_life_of_an_experiment(house: House) -> None:
     assert "stopped" in verb("stop", NAME, "--reason", "the campaign is over").output
     [listed] = json.loads(verb("show", "--json").stdout)
     assert (listed["state"], listed["reason"]) == ("stopped", "the campaign is over")
+
+
+def test_what_would_end_it_is_told_at_its_start_and_what_has_when_it_is_shown(house: House) -> None:
+    house.plan()
+    assert "gate.approval is automatic: a new model that passes" in verb("start", NAME).output.replace("\n", " ")
+    assert "nobody is drawn" not in verb("show", NAME).output
+    house.deploy(3, "promoted")
+    told = verb("show", NAME).output.replace("\n", " ")
+    assert "nobody is drawn any more, and its next reading ends it: v3 is live since" in told
+
+
+def test_where_candidates_wait_nothing_would_end_it(house: House) -> None:
+    settings = house.home.root / SETTINGS_FILE
+    settings.write_text(settings.read_text().replace("approval: automatic", "approval: manual"))
+    house.plan()
+    told = verb("start", NAME).output
+    assert "remark" not in told
+    assert re.fullmatch(
+        rf"{NAME}: running since \d{{4}}-\d\d-\d\d \d\d:\d\d", told.splitlines()[0]
+    )  # no reason was given
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,9 @@ def test_each_step_is_a_row_and_an_event(home: RolloutHome) -> None:
 def test_one_rollout_at_a_time_and_the_next_has_a_name_of_its_own(home: RolloutHome) -> None:
     home.propose(2)
     first = conducting.start(home.house, 2, "mona", "it is better")
-    with pytest.raises(RolloutError, match=r"v2 is shadow \(rollout-1-v2\), expected no rollout that is running"):
+    with pytest.raises(
+        RolloutError, match=r"v2 is in the shadow \(rollout-1-v2\), expected no rollout that is running"
+    ):
         conducting.start(home.house, 3, "mona", "this one, too")
     conducting.abort(home.house, "mona", "later")
     second = conducting.start(home.house, 2, "mona", "now")

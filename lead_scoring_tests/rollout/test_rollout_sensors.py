@@ -54,10 +54,10 @@ def test_it_looks_once_an_interval_and_says_what_it_waits_for(home: RolloutHome,
     home.propose(2)
     conducting.start(home.house, 2, "mona", "it is better")
     told = tick(home)
-    assert told.startswith("v2 is shadow (rollout-1-v2): v2 is shadow (rollout-1-v2) until 2009-01-15 00:00;")
+    assert told.startswith("v2 is in the shadow (rollout-1-v2): until 2009-01-15 00:00; errors: ")
     assert "0 of 200 answers of the candidate" in told
     home.now += 59 * MINUTE
-    assert tick(home) == "v2 is shadow (rollout-1-v2); the next look is at 2009-01-01 01:00"
+    assert tick(home) == "v2 is in the shadow (rollout-1-v2); the next look is at 2009-01-01 01:00"
     home.now += MINUTE
     assert "until 2009-01-15" in tick(home)
 
@@ -71,9 +71,21 @@ def test_a_planted_fault_is_answered_at_the_next_look(quick: RolloutHome, tick: 
     assert quick.traffic() == (1, None, "champion_only", 0)
 
 
+def test_what_happens_to_the_champion_ends_it_without_waiting_for_the_next_look(home: RolloutHome, tick: Tick) -> None:
+    home.propose(2)
+    conducting.start(home.house, 2, "mona", "it is better")
+    tick(home)
+    home.now += MINUTE
+    assert "the next look is at" in tick(home)
+    home.deployments().append(home.step(3, "promoted", effective_at=home.now))
+    told = tick(home)
+    assert told.startswith("v2 is rolled back (rollout-1-v2): v3 is live, and it was compared with v1")
+    assert "no rollout is running" in tick(home)
+
+
 def test_a_new_champion_is_looked_at_four_times_as_often(quick: RolloutHome, tick: Tick) -> None:
     to_the_top(quick)
-    assert "v2 is watching at 100 %" in tick(quick)
+    assert "v2 is live and watched at 100 %" in tick(quick)
     quick.now += 14 * MINUTE
     assert "the next look is at" in tick(quick)
     quick.answers(300, quick.rollout, errors=30, first=40_000)
@@ -90,20 +102,25 @@ def test_a_cursor_that_cannot_be_read_is_as_none(home: RolloutHome, instance: dg
     for sensor in (sensors.advance_rollouts, sensors.compare_shadow):
         with dg.build_sensor_context(instance, "torn{", repository_def=REPOSITORY, resources=resources) as context:
             told = sensor.evaluate_tick(context)
-            assert told.run_requests or "v2 is shadow" in str(told.skip_message)
+            assert told.run_requests or "v2 is in the shadow" in str(told.skip_message)
+
+
+def as_it_lies(home: RolloutHome, *tables: str) -> str:
+    """The name of a comparison of the tables as they are."""
+    return "-".join(f"{table}-{home.house.lakehouse.version(table)}" for table in tables)
 
 
 def test_a_shadow_is_compared_when_there_is_more_of_it_once_a_day(home: RolloutHome, tick: Tick) -> None:
     home.propose(2)
     home.shadows(2, 5)
     first = tick(home, sensors.compare_shadow)
-    assert (first.run_key, first.job_name) == ("shadow_scores-0", None)
-    assert tick(home, sensors.compare_shadow) == "nothing has come since the comparison of shadow_scores-0"
+    assert (first.run_key, first.job_name) == (as_it_lies(home, "shadow_scores"), None)
+    assert tick(home, sensors.compare_shadow) == f"nothing has come since the comparison of {first.run_key}"
     home.now += timedelta(hours=1)
     home.shadows(2, 5)
     assert tick(home, sensors.compare_shadow) == "the shadow was compared at 2009-01-01 00:00; once a day is enough"
     home.now += DAY
-    assert tick(home, sensors.compare_shadow).run_key == "shadow_scores-1"
+    assert tick(home, sensors.compare_shadow).run_key == as_it_lies(home, "shadow_scores") != first.run_key
 
 
 def test_labels_ask_for_a_comparison_until_all_leads_have_matured(
@@ -111,11 +128,11 @@ def test_labels_ask_for_a_comparison_until_all_leads_have_matured(
 ) -> None:
     home.shadows(2, 5)
     home.labels(home.now, [("somebody", 0)])
-    assert tick(home, sensors.compare_shadow).run_key == "shadow_scores-0-ground_truth_labels-1"
+    assert tick(home, sensors.compare_shadow).run_key == as_it_lies(home, "shadow_scores", "ground_truth_labels")
     materialize(home, instance)
     home.now += 40 * DAY
     home.labels(home.now, [("somebody else", 0)])
-    assert tick(home, sensors.compare_shadow).run_key == "shadow_scores-0-ground_truth_labels-2"
+    assert tick(home, sensors.compare_shadow).run_key == as_it_lies(home, "shadow_scores", "ground_truth_labels")
     materialize(home, instance)
     assert tick(home, sensors.compare_shadow) == "no shadow has scored leads that are still to be compared"
 

@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lead_scoring_assets.errors import RolloutError
+from lead_scoring_assets.experiments.records import SCHEMA
 from lead_scoring_assets.lots import lot
+from lead_scoring_assets.promotion.lifecycle import Action
 from lead_scoring_assets.rollout import conducting
 from lead_scoring_assets.rollout.records import Rollouts
 from lead_scoring_assets.rollout.traffic import Traffic, traffic_now
-from lead_scoring_tests.rollout.homes import DAY, RolloutHome
+from lead_scoring_tests.rollout.homes import BEGIN, DAY, RolloutHome
 from lead_scoring_tests.rollout.worlds import POLICY
 
 
@@ -64,6 +66,38 @@ def test_a_candidate_that_has_taken_over_is_alone(home: RolloutHome) -> None:
     assert home.traffic() == (2, None, "champion_only", 0)
 
 
+@pytest.mark.parametrize("found", [{"state": "shadow"}, {"state": "held", "step": 3, "share_bp": 5_000}])
+@pytest.mark.parametrize("action", ["rolled_back", "promoted_by_hand"])
+def test_without_the_champion_that_it_met_a_candidate_gets_no_leads(
+    home: RolloutHome, found: dict[str, Any], action: Action
+) -> None:
+    """Before anybody has looked at the rollout."""
+    assert home.deployments().record(home.step(2, "promoted"))
+    home.propose(3)
+    conducting.start(home.house, 3, "mona", "it is better")
+    put(home, **found)
+    home.deployments().append(home.step(1, action, effective_at=home.now + DAY))
+    assert home.traffic() == (1, None, "champion_only", 0)
+
+
+def test_a_new_champion_that_is_rolled_back_is_gone_at_once(home: RolloutHome) -> None:
+    """Although its rollout still says 100 %: a guardrail must not wait for the next look at a rollout."""
+    home.propose(2)
+    conducting.start(home.house, 2, "mona", "it is better")
+    put(home, state="watching", step=4, share_bp=10_000)
+    home.deployments().append(home.step(2, "rolled_out", effective_at=home.now + DAY))
+    home.deployments().append(home.step(1, "rolled_back", effective_at=home.now + 2 * DAY))
+    assert home.traffic() == (1, None, "champion_only", 0)
+
+
+def test_a_candidate_that_a_person_rejected_gets_no_leads(home: RolloutHome) -> None:
+    home.propose(2)
+    conducting.start(home.house, 2, "mona", "it is better")
+    put(home, state="canary", step=1, share_bp=500)
+    home.deployments().append(home.step(2, "rejected"))
+    assert home.traffic() == (1, None, "champion_only", 0)
+
+
 @given(st.text(min_size=1, max_size=20), st.integers(1, 50))
 def test_a_larger_share_holds_the_smaller_one(lead: str, number: int) -> None:
     salt = f"rollout-{number}-v8"
@@ -82,6 +116,7 @@ def test_two_rollouts_begin_with_other_leads() -> None:
 EXPERIMENT = {
     "sequence": 0, "experiment_id": "march", "action": "started", "state": "running", "salt": "march-1", "unit": "lead",
     "control": "champion", "control_version": 1, "treatment_version": 2, "share_bp": 5_000, "exploration_bp": 100,
+    "at": BEGIN,
 }  # fmt: skip
 
 
@@ -96,3 +131,40 @@ def test_while_an_experiment_runs_no_rollout_begins(home: RolloutHome) -> None:
     over = {**EXPERIMENT, "sequence": 1, "action": "stopped", "state": "stopped"}
     home.house.lakehouse.append("experiments", pa.Table.from_pylist([over]))
     conducting.start(home.house, 2, "mona", "it is better")
+
+
+def started(home: RolloutHome, **told: Any) -> None:
+    home.house.lakehouse.append("experiments", pa.Table.from_pylist([EXPERIMENT | told], schema=SCHEMA))
+
+
+@pytest.mark.parametrize(
+    ("steps", "is_over"),
+    [
+        ([(3, "promoted_by_hand")], True),
+        ([(2, "promoted_by_hand")], True),
+        ([(2, "rejected")], True),
+        ([(3, "proposed")], False),
+        ([(3, "promoted_by_hand"), (1, "rolled_back")], False),  # the control is live again
+    ],
+)
+def test_an_experiment_draws_nobody_once_it_is_overtaken(
+    home: RolloutHome, steps: list[tuple[int, Action]], is_over: bool
+) -> None:
+    home.propose(2)
+    started(home)
+    for number, action in steps:
+        home.deployments().append(home.step(number, action, effective_at=home.now + DAY))
+    assert home.traffic()[2] == ("champion_only" if is_over else "experiment")
+
+
+def test_against_the_process_it_ends_when_its_own_version_is_taken_back_and_not_for_what_was_before(
+    home: RolloutHome,
+) -> None:
+    assert home.deployments().record(home.step(2, "promoted"))
+    home.deployments().append(home.step(1, "rolled_back", effective_at=home.now + DAY))
+    home.now += 2 * DAY
+    started(home, control="process", control_version=None, at=home.now)
+    assert home.traffic() == (1, 2, "experiment", 5_000)
+    for number, action in ((2, "promoted_by_hand"), (1, "rolled_back")):
+        home.deployments().append(home.step(number, action, effective_at=home.now + DAY))  # type: ignore[arg-type]
+    assert home.traffic() == (1, None, "champion_only", 0)

@@ -18,9 +18,10 @@ from lead_scoring_assets.models.row_scorer import RowScorer
 from lead_scoring_assets.promotion.deployments import Deployments
 from lead_scoring_assets.promotion.transitions import roll_back
 from lead_scoring_assets.rollout.traffic import Traffic
+from lead_scoring_assets.serving import following
 from lead_scoring_assets.serving.agent import ModelAgent
 from lead_scoring_assets.serving.deployment_file import FILE, DeploymentFile, ServedModel
-from lead_scoring_assets.serving.following import Follower
+from lead_scoring_assets.serving.following import Follower, LoadedModel, load_model, warm_up
 from lead_scoring_assets.serving.moments import Moments
 from lead_scoring_assets.settings import Breaker
 from lead_scoring_tests.conftest import MakeHome
@@ -110,6 +111,40 @@ def test_whatever_happens_to_the_file_the_server_goes_on(served: Served) -> None
     follower.look()
     assert follower.live.champion.version == 2
     assert follower.problem is None
+
+
+def test_each_champion_explains_a_lead_before_anybody_asks_why(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    explained: list[tuple[int, str]] = []
+    has_explained = threading.Event()
+
+    def explain(model: LoadedModel, registry: object) -> None:
+        if model.version == 3:
+            raise RuntimeError("a library that is broken")
+        warm_up(model, served.home.settings.registry)
+        explained.append((model.version, threading.current_thread().name))
+        has_explained.set()
+
+    monkeypatch.setattr(following, "warm_up", explain)
+    served.deploy(3)
+    follower = follower_of(served)
+    follower.start()
+    try:
+        for champion, challenger in ((1, 2), (2, 1)):  # whoever cannot explain stops nobody
+            served.deploy(champion, challenger)
+            assert has_explained.wait(60)
+            has_explained.clear()
+    finally:
+        follower.end()
+    assert explained == [(1, "explainer"), (2, "explainer")]
+
+
+def test_warming_up_is_an_explanation_of_a_row_that_the_model_knows(served: Served) -> None:
+    model = load_model(served.home.data, served.models[1], Breaker())
+    asked: list[object] = []
+    contributions = model.scorer.contributions
+    model.scorer.contributions = lambda features: asked.append(features) or contributions(features)  # type: ignore
+    warm_up(model, served.home.settings.registry)
+    assert asked == [model.golden[0]]
 
 
 def test_an_unchanged_model_is_not_loaded_again_and_keeps_its_breaker(served: Served) -> None:
