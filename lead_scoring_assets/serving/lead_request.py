@@ -62,12 +62,13 @@ class LeadReader:
         return Refused(422, "validation", details_of(problem, self._expected))
 
     def _lead(self, found: dict[str, Any]) -> Lead:
-        get = found.get
-        features = {name: get(name) for name in self._names}
+        lead_id, rep = found.pop(LEAD_ID), found.pop(REP, None) if self._has_rep else None
+        # Validation has put what was given into the registry's order.
+        features = found if len(found) == len(self._names) else {name: found.get(name) for name in self._names}
         for name, codes in self._missing:
             if features[name] in codes:
                 features[name] = None
-        return Lead(found[LEAD_ID], get(REP) if self._has_rep else None, features)
+        return Lead(lead_id, rep, features)
 
 
 def details_of(problem: ValidationError, expected: Mapping[str, str]) -> list[dict[str, str]]:
