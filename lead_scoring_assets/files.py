@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lead_scoring_assets.errors import StorageError
+from lead_scoring_assets.errors import LeadScoringError, StorageError
 
 
 @contextmanager
@@ -33,6 +33,22 @@ def one_at_a_time(lock: Path) -> Iterator[None]:
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def only_one(lock: Path, refusal: LeadScoringError) -> Iterator[None]:
+    """Hold the file while nobody else does, without waiting; the kernel lets go of it when its holder dies.
+
+    Raises:
+        LeadScoringError: `refusal`, where another process holds it.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise refusal from None
         yield
 
 

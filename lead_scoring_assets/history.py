@@ -37,7 +37,7 @@ def materialize_history(
     installation: Installation, first: str | None, last: str | None, *, again: bool, console: Console
 ) -> HistoryOutcome:
     """Run everything over the periods asked for (not those that are complete, unless `again`), and gate on the checks."""
-    return _play("everything", _asked(installation, first, last), console, skip_complete=not again)
+    return _play("everything", asked_periods(installation, first, last), console, skip_complete=not again)
 
 
 def check_history(
@@ -45,7 +45,7 @@ def check_history(
 ) -> HistoryOutcome:
     """Evaluate every asset check on the tables of the decided periods as they lie there, and gate on them."""
     decided = set(installation.lakehouse.read("promotion_decision", columns=["period"])["period"].to_pylist())
-    asked = [period for period in _asked(installation, first, last) if period.key in decided]
+    asked = [period for period in asked_periods(installation, first, last) if period.key in decided]
     if not asked:
         raise LeadScoringError("none of these periods has been materialised; run `lead-scoring materialize` first.")
     return _play("checks", asked, console, skip_complete=False)
@@ -81,7 +81,12 @@ def _play(job: str, asked: list[Period], console: Console, *, skip_complete: boo
     return outcome
 
 
-def _asked(installation: Installation, first: str | None, last: str | None) -> list[Period]:
+def asked_periods(installation: Installation, first: str | None, last: str | None) -> list[Period]:
+    """The periods from `first` (default: the calendar's first) to `last` (default: the newest that has closed).
+
+    Raises:
+        LeadScoringError: a name is none of a period, or there is no such period that has closed.
+    """
     calendar = installation.settings.calendar
     newest = calendar.last_closed(installation.clock.now())
     if newest is None:
@@ -93,4 +98,12 @@ def _asked(installation: Installation, first: str | None, last: str | None) -> l
         raise LeadScoringError(
             f"period {wanted.key} is not over: expected at most {newest.key}. `lead-scoring arrive` lets the next one land."
         )
-    return calendar.through(wanted, calendar.period(first) if first else None)
+    begin = calendar.period(first) if first else calendar.containing(calendar.start)
+    if begin.start < calendar.start or wanted.start < calendar.start:
+        raise LeadScoringError(
+            f"period {min(begin, wanted).key} lies before this system's first one, {calendar.containing(calendar.start).key}: "
+            "expected that or a later one. `periods.start` in lead_scoring.yaml says when leads begin."
+        )
+    if begin > wanted:
+        raise LeadScoringError(f"no period from {begin.key} to {wanted.key}: expected the earlier one first (--from).")
+    return calendar.through(wanted, begin)

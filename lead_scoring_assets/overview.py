@@ -2,13 +2,15 @@
 
 from textwrap import shorten
 
-from lead_scoring_assets.alerts.episodes import RaisedAlert, counted, episodes_of, open_alerts
+from lead_scoring_assets.alerts.episodes import Episode, counted, episodes_of, open_alerts
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.retraining.episodes import preview
 from lead_scoring_assets.retraining.records import Records
 from lead_scoring_assets.retraining.situation import look
 
 _ALERTS_SHOWN, _SIGNS_SHOWN = 3, 240
+# What is not known is no "no".
+_SAID = {"given": "cause to retrain", "insufficient_data": "not known", "not_computable": "not known"}
 
 
 def overview(installation: Installation) -> list[tuple[str, str]]:
@@ -32,19 +34,28 @@ def overview(installation: Installation) -> list[tuple[str, str]]:
     ]
     if situation.decisions:
         last = situation.decisions[-1]
+        if last["decided_at"] > situation.now:
+            told.append(
+                (
+                    "clock went back",
+                    f"{last['period']} was decided as of {last['decided_at']:%Y-%m-%d}, which is yet to come",
+                )
+            )
         told.append(("last decision", f"{last['period']}: {last['verdict']}: {last['reason']}"))
     decision = preview(installation, situation, Records(installation.events))
-    for finding in decision.findings:
-        is_cause = "cause to retrain" if finding.is_given else "no cause"
-        told.append((finding.cause.replace("_", " "), f"{is_cause}: {finding.reason}"))
+    told += [
+        (finding.cause.replace("_", " "), f"{_SAID.get(finding.status, 'no cause')}: {finding.reason}")
+        for finding in decision.findings
+    ]
     told += [("held back", brake.reason) for brake in decision.brakes]
-    return told + _alerts(open_alerts(episodes_of(installation.events.events())))
+    return told + _alerts(episodes_of(installation.events.events()))
 
 
-def _alerts(lasting: list[RaisedAlert]) -> list[tuple[str, str]]:
+def _alerts(episodes: list[Episode]) -> list[tuple[str, str]]:
     """Those that last, counted by level, and the newest of them."""
+    lasting = open_alerts(episodes)
     newest = sorted(lasting, key=lambda alert: alert.raised_at)[-_ALERTS_SHOWN:]
     return [
-        ("open alerts", f"{counted(lasting)}{'; `lead-scoring alerts --open` lists them' if lasting else ''}"),
+        ("open alerts", f"{counted(episodes)}{'; `lead-scoring alerts --open` lists them' if lasting else ''}"),
         *(("", f"[{alert.level}] {shorten(alert.message, _SIGNS_SHOWN, placeholder=' …')}") for alert in newest),
     ]

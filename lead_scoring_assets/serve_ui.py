@@ -1,7 +1,6 @@
 """Opening the product: the Dagster UI with its daemon, the scoring API and the reports, on loopback only, until Ctrl-C."""
 
 import contextlib
-import fcntl
 import http.server
 import os
 import signal
@@ -12,7 +11,6 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -23,6 +21,7 @@ from rich.console import Console
 
 from lead_scoring_assets.alerts.pages import episode_page, front_page
 from lead_scoring_assets.errors import LeadScoringError
+from lead_scoring_assets.files import only_one
 from lead_scoring_assets.installation import Installation
 
 HOST = "127.0.0.1"
@@ -107,24 +106,13 @@ def is_at_work(installation: Installation) -> bool:
         return True
 
 
-@contextlib.contextmanager
-def _alone(installation: Installation) -> Iterator[None]:
-    """Hold the home while a daemon works in it; two would launch everything twice. Released when this process ends.
-
-    Raises:
-        LeadScoringError: another process holds it.
-    """
-    path = installation.home.data / "locks" / "daemon.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LeadScoringError(
-                f"another `lead-scoring start` works in {installation.home.root}: expected none, because two daemons would "
-                "launch everything twice. End that one first, or use its UI."
-            ) from None
-        yield
+def _alone(installation: Installation) -> contextlib.AbstractContextManager[None]:
+    """Hold the home while a daemon works in it."""
+    refusal = LeadScoringError(
+        f"another `lead-scoring start` works in {installation.home.root}: expected none, because two daemons would launch "
+        "everything twice. End that one first, or use its UI."
+    )
+    return only_one(installation.home.lock("daemon"), refusal)
 
 
 def _close_abandoned_runs(console: Console) -> None:

@@ -113,8 +113,16 @@ def prepare(installation: Installation) -> Prepared:
     """Land every period of the history that has not landed, start the clock, create the model store.
 
     With a CRM of one's own nothing is landed, and the clock is the machine's.
+
+    Raises:
+        SettingsError: such a CRM, and a clock that only a played history moves.
     """
     settings = installation.settings
+    if settings.crm == "own" and settings.clock == "replay" and not installation.home.clock_file.exists():
+        raise SettingsError(
+            "`clock: replay` in lead_scoring.yaml, expected `clock: system` with `crm: own`: nothing plays the history of your "
+            "own CRM, so nothing would ever move that clock. Leads that came before today are there all the same."
+        )
     landed = _land_history(installation) if settings.crm != "own" else []
     ModelRegistry(installation.home).prepare()
     landing = settings.sources.landing or f"{installation.home.landing}/<leads|activities|outcomes>/<period>/"

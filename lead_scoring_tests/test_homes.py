@@ -8,8 +8,9 @@ from click.testing import CliRunner
 from lead_scoring_assets.cli import main
 from lead_scoring_assets.errors import LeadScoringError, SettingsError
 from lead_scoring_assets.homes import new_home
+from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.settings import SETTINGS_FILE, find_home, parse_settings
-from lead_scoring_assets.setup import simulated_settings, turn_to_simulated_crm
+from lead_scoring_assets.setup import prepare, simulated_settings, turn_to_simulated_crm
 from lead_scoring_tests.conftest import MakeHome
 
 SHIPPED = (Path(__file__).resolve().parents[1] / SETTINGS_FILE).read_text(encoding="utf-8")
@@ -43,6 +44,14 @@ def test_the_environment_goes_before_the_folder(tmp_path: Path, monkeypatch: pyt
     assert find_home().root == dagsters
     monkeypatch.setenv("LEAD_SCORING_HOME", str(named))
     assert find_home().root == named
+
+
+def test_a_clock_that_nothing_would_move_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = SHIPPED.replace("crm: bank", "crm: own")
+    assert "clock: replay" in own
+    monkeypatch.chdir(new_home(tmp_path, own))
+    with pytest.raises(SettingsError, match=r"expected `clock: system` with `crm: own`: nothing plays the history"):
+        prepare(Installation(find_home()))
 
 
 def test_a_home_inside_a_home_is_followed_and_its_loss_is_named(

@@ -32,7 +32,7 @@ def tell_daily_report(installation: Installation, desk: AlertDesk) -> str:
     calendar, now = installation.settings.calendar, installation.clock.now()
     facts, newest = gather(installation, calendar.period(found.period)), calendar.last_closed(now)
     missing = newest.key if newest is not None and newest.key != found.period else None
-    alert = daily_report(day, facts, counted(desk.open), found.page.name, missing)
+    alert = daily_report(day, facts, counted(desk.open_episodes), found.page.name, missing)
     desk.raise_(alert)
     return f"told the report of {day}: {alert.message}"
 
@@ -56,7 +56,7 @@ def daily_report(day: str, facts: ManagerFacts, open_alerts: str, page: str, mis
         "period": facts.period.key,
         "leads scored": facts.total,
         best: facts.scored.get(best, 0),
-        "features drifted": f"{len(facts.drifted)} of {facts.assessed}",
+        "features drifted": "not known" if facts.not_assessed else f"{len(facts.drifted)} of {facts.assessed}",
         "model": f"v{facts.champion.version}" if facts.champion else "none",
     }
     for name, kpi, form in (

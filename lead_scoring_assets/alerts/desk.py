@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 from lead_scoring_assets.alerts.alerts import Alert, raise_alert
 from lead_scoring_assets.alerts.answers import resolve
-from lead_scoring_assets.alerts.episodes import RaisedAlert, episodes_of, joins, open_alerts
+from lead_scoring_assets.alerts.episodes import Episode, RaisedAlert, episodes_of, joins, open_alerts
 from lead_scoring_assets.files import one_at_a_time
 from lead_scoring_assets.installation import Installation
 
@@ -29,6 +29,11 @@ class AlertDesk:
     def open(self) -> list[RaisedAlert]:
         """Every alert whose cause is not known to be gone."""
         return open_alerts(episodes_of(self._events))
+
+    @property
+    def open_episodes(self) -> list[Episode]:
+        """Every episode with such an alert."""
+        return [episode for episode in episodes_of(self._events) if episode.is_open]
 
     def knows(self, alert_id: str) -> bool:
         """Whether this cause has alerted before."""

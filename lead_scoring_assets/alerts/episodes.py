@@ -118,10 +118,15 @@ def open_alerts(episodes: Iterable[Episode]) -> list[RaisedAlert]:
     return [alert for episode in episodes for alert in episode.alerts if alert.is_open]
 
 
-def counted(alerts: Iterable[RaisedAlert]) -> str:
-    """How many of each level, worst first, in words."""
+def counted(episodes: Iterable[Episode]) -> str:
+    """How many alerts of each level are open, worst first, and in how many episodes, in words."""
+    lasting = [episode for episode in episodes if episode.is_open]
+    alerts = open_alerts(lasting)
+    if not alerts:
+        return "none"
     counts = Counter(alert.level for alert in alerts)
-    return ", ".join(f"{counts[level]:,} {level}" for level in reversed(LEVELS) if counts[level]) or "none"
+    levels = ", ".join(f"{counts[level]:,} {level}" for level in reversed(LEVELS) if counts[level])
+    return f"{levels}, in {len(lasting):,} episode{'' if len(lasting) == 1 else 's'}"
 
 
 def _alert(event: Event, ends: Sequence[Event]) -> RaisedAlert:

@@ -35,18 +35,18 @@ def front_page(installation: Installation, reports: Iterable[str]) -> str:
         [
             cell(f"{episode.level}, {_state(episode)}"),
             f'<a href="/?episode={quote(episode.episode_id, safe="")}">{html.escape(episode.subject)}</a>',
+            str(sum(alert.is_open for alert in episode.alerts)),
             cell(f"{episode.alerts[0].raised_at:%Y-%m-%d %H:%M}"),
         ]
         for episode in lasting
     ]
     links = "".join(f'<li><a href="{quote(name)}">{html.escape(name)}</a></li>' for name in reports)
     body = (
-        f"<h2>Open alerts</h2>{table(['', 'About', 'Since (UTC)'], rows, 'wrap') if rows else '<p>None.</p>'}"
+        f"<h2>Open alerts</h2>{table(['', 'About', 'Alerts', 'Since (UTC)'], rows, 'wrap') if rows else '<p>None.</p>'}"
         f"<h2>Reports</h2>{f'<ul>{links}</ul>' if links else '<p>None has been made yet.</p>'}"
     )
     settings, now = installation.settings, installation.clock.now()
-    told = counted(alert for episode in lasting for alert in episode.alerts if alert.is_open)
-    about = f"{settings.name} · as of {now:%Y-%m-%d %H:%M} UTC · open alerts: {told}"
+    about = f"{settings.name} · as of {now:%Y-%m-%d %H:%M} UTC · open alerts: {counted(lasting)}"
     return plain_page("Reports and alerts", about, settings.simulated_part, body)
 
 

@@ -1,5 +1,7 @@
 """Judgements on the assessment: the candidate ranks better than chance, and chooses alike among groups."""
 
+import math
+
 from lead_scoring_assets.contracts.findings import Finding
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.periods import Period
@@ -11,6 +13,8 @@ def ranks_better_than_chance(installation: Installation, period: Period) -> Find
     auc = next((row for row in rows if row["metric"] == "auc"), None)
     if auc is None:
         return Finding(True, "insufficient data: no model was trained")
+    if math.isnan(auc["value"]):
+        return Finding(True, f"insufficient data: the AUC of {auc['n']:,} leads needs two of either outcome")
     sentence = f"AUC {auc['value']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}], n = {auc['n']:,}"
     return Finding(bool(auc["low"] > 0.5), sentence, {"auc": auc["value"], "auc_low": auc["low"]})
 

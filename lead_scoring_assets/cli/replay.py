@@ -142,17 +142,14 @@ def _compare_with_dagster(
     installation: "Installation", policies: "Sequence[Policy]", first: str | None, last: str | None
 ) -> None:
     from lead_scoring_assets.cli.replay_homes import drive_copy
+    from lead_scoring_assets.history import asked_periods
     from lead_scoring_assets.timemachine.agreement import LIKE_THE_REPLAY, compare, replayed_alike, through_dagster
 
     if len(policies) > 1:
         raise LeadScoringError("--through-dagster plays one policy, found several: name at most one with --policy.")
-    settings, home = installation.settings, installation.home
-    newest = settings.calendar.last_closed(installation.clock.now())
-    begin = settings.calendar.period(first) if first else settings.calendar.containing(settings.calendar.start)
-    if newest is None or begin > newest:
-        raise LeadScoringError(f"no period from {begin} on has closed yet, expected one to drive Dagster through.")
-    closed = settings.calendar.through(settings.calendar.period(last) if last else newest, begin)
-    periods = [period for period in closed if last or (period.end - begin.start).days <= _A_YEAR_DAYS]
+    home = installation.home
+    closed = asked_periods(installation, first, last)
+    periods = [period for period in closed if last or (period.end - closed[0].start).days <= _A_YEAR_DAYS]
     with tempfile.TemporaryDirectory(prefix="replayed-home-") as folder, progress_bar(len(periods) + 1) as tell:
         copy = drive_copy(home, Path(folder) / "home", [*policies, LIKE_THE_REPLAY], periods, tell)
         tell("replaying the same")

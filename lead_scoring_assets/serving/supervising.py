@@ -1,7 +1,6 @@
 """Serving until Ctrl-C: the model agent in this process, and server processes that share one port; who dies is started again."""
 
 import contextlib
-import fcntl
 import signal
 import socket
 import subprocess
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lead_scoring_assets.errors import LeadScoringError, ServingError
+from lead_scoring_assets.files import only_one
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.prediction_log.sources import forwarding
 from lead_scoring_assets.serving.agent import ModelAgent
@@ -102,7 +102,6 @@ def serve(installation: Installation, host: str, port: int, workers: int, tell: 
     Raises:
         ServingError: the port is taken, another one serves this home, or keys are needed and there are none.
         PredictionLogError: the log goes to PostgreSQL, and its library or its address is missing.
-        PredictionLogError: the log goes to PostgreSQL, and its library or its address is missing.
     """
     home = installation.home
     keys = read_keys(home.serving / KEYS_FILE)
@@ -186,20 +185,13 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         yield listening
 
 
-@contextlib.contextmanager
-def _alone(installation: Installation) -> Iterator[None]:
+def _alone(installation: Installation) -> contextlib.AbstractContextManager[None]:
     """Hold the home: two agents would write one file."""
-    path = installation.home.lock("serving")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ServingError(
-                f"another `lead-scoring serve` works in {installation.home.root}: expected none. End that one first, or give it "
-                "more workers."
-            ) from None
-        yield
+    refusal = ServingError(
+        f"another `lead-scoring serve` works in {installation.home.root}: expected none. End that one first, or give it more "
+        "workers."
+    )
+    return only_one(installation.home.lock("serving"), refusal)
 
 
 def _as_interrupt(signum: int, frame: object) -> None:  # noqa: ARG001  # signal's signature

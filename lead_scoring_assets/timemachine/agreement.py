@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lead_scoring_assets.backtesting.walk_forward import silent
+from lead_scoring_assets.errors import LeadScoringError
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.periods import Period
 from lead_scoring_assets.promotion.deployments import Deployments
@@ -81,6 +82,11 @@ def replayed_alike(installation: Installation, periods: Sequence[Period]) -> lis
         installation.lakehouse.scan("ground_truth_labels"),
         installation.settings,
     )
+    if missing := [period.key for period in periods if period not in recorded.periods]:
+        raise LeadScoringError(
+            f"{', '.join(missing)} cannot be replayed: expected leads and labels of them, found some from "
+            f"{recorded.periods[0]} to {recorded.periods[-1]} only. Choose others with --from and --through."
+        )
     library = Library(recorded, installation.settings, Resampled(installation.settings), silent)
     begin = recorded.periods.index(periods[0])
     end = recorded.periods.index(periods[-1]) + 1

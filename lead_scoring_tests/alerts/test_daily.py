@@ -89,8 +89,8 @@ def test_it_says_what_the_tables_say_and_what_is_open(world: World) -> None:
     world.raise_("alert-run-1", "critical")
     world.raise_("alert-check-1", "warning", "raw_leads:few_rejected")
     told = tick(world)
-    assert "5 new leads were scored, +25% against the period before; 2 of them are Hot." in told
-    assert "Open alerts: 1 critical, 1 warning." in told
+    assert "5 new leads were scored; 2 of them are Hot." in told
+    assert "Open alerts: 1 critical, 1 warning, in 2 episodes." in told
     [alert] = [episode.alerts[0] for episode in world.episodes() if episode.topic == "report"]
     assert (alert.level, alert.topic, alert.page, alert.is_open) == ("info", "report", "report-2008-08.html", False)
     assert alert.figures["leads scored"] == 5

@@ -65,6 +65,7 @@ def test_the_front_page_lists_what_lasts_and_the_reports(world: World, address: 
     (world.home.reports / "report-2008-08.html").write_text("<!doctype html>the report")
     (world.home.reports / "notes.txt").write_text("not a page")
     world.raise_("alert-check-1", "warning", "raw_leads:few_rejected")
+    world.raise_("alert-check-2", "warning", "raw_leads:few_rejected")
     world.raise_("alert-run-1", "critical", "retraining")
     world.raise_("alert-run-2", "critical", "arrival")
     world.end("alert-run-2")
@@ -72,7 +73,7 @@ def test_the_front_page_lists_what_lasts_and_the_reports(world: World, address: 
     assert status == 200
     assert page.index("?episode=alert-run-1") < page.index("?episode=alert-check-1")
     assert "alert-run-2" not in page
-    assert "open alerts: 1 critical, 1 warning" in page
+    assert "open alerts: 1 critical, 2 warning, in 2 episodes" in page
     assert "Leads and outcomes are real" in page
     assert 'href="report-2008-08.html"' in page
     assert "notes.txt" not in page

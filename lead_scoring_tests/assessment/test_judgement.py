@@ -12,7 +12,7 @@ from lead_scoring_assets.assessment import judgement
 from lead_scoring_assets.assessment.deal_values import deal_values
 from lead_scoring_assets.assessment.judgement import OfModel
 from lead_scoring_assets.assessment.model_card import model_card
-from lead_scoring_assets.assessment.quality import groups_are_chosen_alike
+from lead_scoring_assets.assessment.quality import groups_are_chosen_alike, ranks_better_than_chance
 from lead_scoring_assets.evaluation.fairness import assess_fairness, watched_attributes
 from lead_scoring_assets.evaluation.metrics import Metric
 from lead_scoring_assets.evaluation.segments import by_segment
@@ -104,6 +104,18 @@ def test_the_watch_sees_a_gap_and_says_what_could_not_be_judged(tmp_path: Path) 
     assert seen.sentence.startswith("sex: gap; selected are ")
     assert seen.sentence.endswith("limit 0.8; insufficient data: region")
     assert (calm.passed, calm.numbers) == (True, {"apart": 0, "not_judged": 1})
+
+
+def test_a_holdout_of_one_outcome_is_too_little_to_judge_the_ranking_by(tmp_path: Path) -> None:
+    (tmp_path / SETTINGS_FILE).write_text(WITH_SENSITIVE, encoding="utf-8")
+    installation = Installation(Home(tmp_path))
+    row = {"period": "2009-06", "metric": "auc", "value": np.nan, "low": np.nan, "high": np.nan, "n": 69}
+    installation.lakehouse.replace_periods("model_evaluation", ["2009-06"], pa.Table.from_pylist([row]))
+    found = ranks_better_than_chance(installation, installation.settings.calendar.period("2009-06"))
+    assert (found.passed, found.sentence) == (
+        True,
+        "insufficient data: the AUC of 69 leads needs two of either outcome",
+    )
 
 
 def test_sensitive_columns_come_from_the_leads_first_rows(tmp_path: Path) -> None:

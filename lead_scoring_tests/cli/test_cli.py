@@ -58,3 +58,10 @@ def test_an_unknown_period_is_named(home: Path) -> None:
     told = run("materialize", "--through", "2009-03")
     assert told.exit_code == 2
     assert "is not over" in told.output
+    told = run("materialize", "--from", "2008-01", "--through", "2008-02")
+    assert told.exit_code == 2
+    assert "period 2008-01 lies before this system's first one, 2008-05" in told.output
+    for begin in ("2008-08", "2099-01"):
+        told = run("materialize", "--from", begin, "--through", "2008-07")
+        assert told.exit_code == 2
+        assert f"no period from {begin} to 2008-07: expected the earlier one first" in told.output

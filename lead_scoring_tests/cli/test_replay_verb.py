@@ -13,11 +13,12 @@ from click.testing import CliRunner, Result
 
 from lead_scoring_assets.cli import main, replay_homes
 from lead_scoring_assets.cli.replay_words import show_agreement
+from lead_scoring_assets.errors import LeadScoringError
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.content_hash import content_hash
 from lead_scoring_assets.settings import SETTINGS_FILE, Home, parse_settings
 from lead_scoring_assets.setup import simulated_settings
-from lead_scoring_assets.timemachine.agreement import compare
+from lead_scoring_assets.timemachine.agreement import compare, replayed_alike
 from lead_scoring_assets.timemachine.loop import Step
 from lead_scoring_assets.timemachine.recorded import Recorded, read_recorded
 from lead_scoring_assets.timemachine.settings_file import with_values
@@ -105,6 +106,7 @@ def test_a_rule_of_ones_own(tmp_path: Path) -> None:
         (["--policy", "sometimes"], "there is no policy sometimes: expected one of never; as set; yearly"),
         (["--from", "May"], "period 'May' is not one of this system's periods"),
         (["--from", "2009-03"], "expected at least 4 periods"),
+        (["--through-dagster", "--from", "2007-01"], "period 2007-01 lies before this system's first one, 2008-01"),
         (["--training-cost", "-1"], "--training-cost"),
         (["--worlds", "2", "--policy", "never"], "--worlds needs a simulated CRM, found `crm: own`"),
         (["--through-dagster", *WORDS], "plays one policy, found several"),
@@ -116,6 +118,14 @@ def test_what_cannot_be_done_is_said(words: list[str], told: str) -> None:
     assert found.exit_code == 2
     assert told in found.output
     assert "Traceback" not in found.output
+
+
+def test_a_period_without_leads_and_labels_cannot_be_driven(house: Installation) -> None:
+    calendar = house.settings.calendar
+    with pytest.raises(
+        LeadScoringError, match=r"^2009-06, 2009-07 cannot be replayed: .* from 2008-01 to 2009-05 only\."
+    ):
+        replayed_alike(house, calendar.through(calendar.period("2009-07"), calendar.period("2008-02")))
 
 
 def test_before_anything_was_materialised_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

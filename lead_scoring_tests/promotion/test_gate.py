@@ -233,8 +233,12 @@ def test_the_reason_holds_the_numbers(found: Evidence, mode: Mode, expected: str
 
 
 def test_what_could_not_be_computed_is_said() -> None:
-    assert "AUC nan" in decide(evidence(auc=NAN)).reason
-    assert "AUC +nan" in decide(evidence(versus(auc=NAN))).reason
+    found = decide(evidence(auc=NAN))
+    assert found.verdict == "rejected"
+    assert found.reason.startswith(
+        "insufficient data: the AUC of 2,000 leads needs two of either outcome (AUC unknown, "
+    )
+    assert "AUC unknown" in decide(evidence(versus(auc=NAN))).reason
 
 
 # The comparison.

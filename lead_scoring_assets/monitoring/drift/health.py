@@ -75,7 +75,7 @@ def judge_shares(
 
 def _described(pair: SharePair) -> Health:
     now = share(pair.measure, pair.found, pair.n)
-    found = Health(pair.measure, pair.subject, "insufficient_data", "LOW", "", pair.n, pair.n_before)
+    found = Health(pair.measure, pair.subject, "insufficient_data", "UNKNOWN", "", pair.n, pair.n_before)
     if not pair.n:
         return replace(found, reason=f"no row of {pair.subject} to look at")
     told = f"{now.value:.1%} [{now.low:.1%}, {now.high:.1%}] of {pair.n:,} {_WORDS[pair.measure]}"
@@ -127,7 +127,7 @@ def _levelled(found: Health, watching: Watching, *, has_risen: bool) -> Health:
     low = found.low or 0.0
     is_too_much = found.measure == "rejected" and low > watching.rejected_share
     if not (has_risen or is_too_much):
-        return replace(found, status="ok")
+        return replace(found, status="ok", severity="LOW")
     if low > watching.critical_share:
         return replace(found, status="critical", severity="HIGH")
     return replace(found, status="warning", severity="MEDIUM")

@@ -111,7 +111,7 @@ def measure_importance(
 
 def not_judged(status: Status, reason: str, n_reference: int = 0, n_current: int = 0) -> ImportanceShift:
     """What is said where nothing can be measured, so that silence is not taken for an answer."""
-    return ImportanceShift(IMPORTANCE, status, reason, "LOW", n_reference, n_current)
+    return ImportanceShift(IMPORTANCE, status, reason, "UNKNOWN", n_reference, n_current)
 
 
 def _permuted_distances(strengths: Floats, n_first: int) -> Floats:

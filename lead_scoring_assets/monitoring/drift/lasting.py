@@ -1,9 +1,10 @@
-"""Since when something is loud: what a person has been told of before is told shorter, and what is new stands first.
+"""What is loud, since when, and what is silent: what a person has been told of before is told shorter, what is new stands first.
 
 A check that lasts stays failed, because whoever raised an alert on it would take a pass for the end.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.names import quoted
@@ -11,6 +12,12 @@ from lead_scoring_assets.lakehouse.query import query
 from lead_scoring_assets.periods import Period
 
 LOUD = ("drift", "warning", "critical", "nothing_arrived")
+SILENT = ("insufficient_data", "not_computable")
+
+
+def is_broken(silent: Collection[Mapping[str, Any]], rows: int) -> bool:
+    """Whether not one of `rows` figures can be computed: what they are held against is gone, and more leads bring none back."""
+    return rows > 0 and sum(row["status"] == "not_computable" for row in silent) == rows
 
 
 def loud_since(

@@ -161,7 +161,14 @@ def not_judged(
     """A row for each question that could not be answered, so that silence is not taken for an answer."""
     return [
         OutcomeDrift(
-            feature, status, reason, "LOW", n_reference, len(current.labels), current.positives, current.label_coverage
+            feature,
+            status,
+            reason,
+            "UNKNOWN",
+            n_reference,
+            len(current.labels),
+            current.positives,
+            current.label_coverage,
         )
         for feature in features
     ]

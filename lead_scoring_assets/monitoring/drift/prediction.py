@@ -91,12 +91,12 @@ def measure_scores(reference: Floats, current: Floats, drift: Drift, watching: W
         return _described(then, now, "drift", reason + told, "CRITICAL")
     needed = max(drift.minimum_rows, 2)
     if not len(then):
-        return _described(then, now, "not_computable", "the reference holds no score" + told, "LOW")
+        return _described(then, now, "not_computable", "the reference holds no score" + told, "UNKNOWN")
     if min(len(then), len(now)) < needed:
         reason = f"{needed:,} scores are needed in both windows; found {len(then):,} then and {len(now):,} now"
-        return _described(then, now, "insufficient_data", reason + told, "LOW")
+        return _described(then, now, "insufficient_data", reason + told, "UNKNOWN")
     measured = _by_bins(then, now, drift, level)
-    described = _described(then, now, measured.status, measured.reason.rstrip(".") + told, "LOW", measured)
+    described = _described(then, now, measured.status, measured.reason.rstrip(".") + told, "UNKNOWN", measured)
     return _with_verdict(described, _mean_shift(then, now, NormalDist().inv_cdf(1 - level / 2)), level, watching)
 
 
@@ -224,5 +224,6 @@ def _with_verdict(
         told.append(
             f"the mean score moved by {shift[0]:+.0f} % [{shift[1]:+.0f} %, {shift[2]:+.0f} %], limit {limit:.0f} %"
         )
-    severity: Severity = "HIGH" if status == "drift" else "MEDIUM" if status == "warning" else "LOW"
+    severities: dict[Status, Severity] = {"drift": "HIGH", "warning": "MEDIUM", "ok": "LOW"}
+    severity = severities.get(status, "UNKNOWN")
     return replace(found, status=status, reason="; ".join(told), severity=severity, ks_low=low)

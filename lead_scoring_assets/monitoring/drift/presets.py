@@ -136,12 +136,14 @@ def alarms(preset: Preset, rows: Sequence[Row]) -> Alarm:
     """Whether `preset` would alarm on the rows of one period: when anything drifted. The reason says what, and how far.
 
     Severity as the documents have it: of what was judged more than half drifted CRITICAL, more than a fifth HIGH, any
-    MEDIUM, none LOW; a single figure at a limit of its own that is called critical is CRITICAL too.
+    MEDIUM, none LOW, nothing judged UNKNOWN; a single figure at a limit of its own that is called critical is CRITICAL too.
     """
     judged = [found for found in (judge_row(preset, row) for row in rows) if found.level is not None]
     drifted = [found for found in judged if found.is_drift]
     if not judged:
-        return Alarm(preset.name, False, "LOW", 0, (), f"nothing of {len(rows)} could be judged: this is no all-clear")
+        return Alarm(
+            preset.name, False, "UNKNOWN", 0, (), f"nothing of {len(rows)} could be judged: this is no all-clear"
+        )
     told = f"{len(drifted)} of {len(judged)} drifted"
     if drifted:
         told += ": " + "; ".join(f"{found.feature} ({found.reason})" for found in drifted)

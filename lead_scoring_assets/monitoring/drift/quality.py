@@ -4,7 +4,7 @@ from typing import Any
 
 from lead_scoring_assets.contracts.findings import Finding
 from lead_scoring_assets.installation import Installation
-from lead_scoring_assets.monitoring.drift.lasting import loud_since
+from lead_scoring_assets.monitoring.drift.lasting import SILENT, is_broken, loud_since
 from lead_scoring_assets.periods import Period
 from lead_scoring_assets.promotion.deployments import Deployments
 
@@ -16,7 +16,10 @@ def every_feature_judged(installation: Installation, period: Period) -> Finding:
     ].to_pylist()
     champion = Deployments(installation.lakehouse).champion_at(period.start)
     expected = sorted(installation.settings.registry.features) if champion else []
-    return Finding(sorted(found) == expected, f"{len(found)} features judged, {len(expected)} expected")
+    return Finding(
+        sorted(found) == expected,
+        f"{len(found)} features have a verdict, or a reason for none; {len(expected)} expected",
+    )
 
 
 def every_row_counted(installation: Installation, period: Period) -> Finding:
@@ -31,20 +34,25 @@ def every_row_counted(installation: Installation, period: Period) -> Finding:
 
 
 def no_feature_drifted(installation: Installation, period: Period) -> Finding:
-    """No feature has moved away from what the champion was trained on."""
+    """No feature has moved away from what the champion was trained on, and that can still be compared with."""
     rows = _rows(installation, "feature_drift", period)
+    if not rows:
+        return Finding(True, "no champion was live: there is nothing to compare with", {"drifted": 0, "not_judged": 0})
     drifted = sorted((row for row in rows if row["status"] == "drift"), key=lambda row: -row["psi_debiased"])
-    not_judged = sum(row["status"] in ("insufficient_data", "not_computable") for row in rows)
+    silent = [row for row in rows if row["status"] in SILENT]
     since = loud_since(installation, "feature_drift", period, ["feature"], ["drift"]) if drifted else {}
     told = ", ".join(
         f"{row['feature']} (PSI {row['psi_debiased']:.2f}, n = {row['n_current']:,}"
         + (f", still since {since[row['feature'],]})" if (row["feature"],) in since else ")")
         for row in drifted
     )
-    sentence = f"{len(drifted)} of {len(rows)} features drifted" + (f": {told}" if told else "")
-    if not_judged:
-        sentence += f"; {not_judged} could not be judged"
-    return Finding(not drifted, sentence, {"drifted": len(drifted), "not_judged": not_judged})
+    judged = len(rows) - len(silent)
+    sentence = f"{len(drifted)} of {judged} judged features drifted" + (f": {told}" if told else "")
+    if silent:
+        sentence = f"{sentence}; " if judged else "this says nothing about drift: "
+        sentence += f"{len(silent)} of {len(rows)} features could not be judged ({silent[0]['reason']})"
+    is_calm = not drifted and not is_broken(silent, len(rows))
+    return Finding(is_calm, sentence, {"drifted": len(drifted), "not_judged": len(silent)})
 
 
 def _rows(installation: Installation, table: str, period: Period) -> list[dict[str, Any]]:

@@ -6,7 +6,8 @@ from typing import Literal
 
 from lead_scoring_assets.monitoring.drift.verdict import FeatureDrift, known
 
-Severity = Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"]
+Severity = Literal["UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"]
+"""UNKNOWN where nothing could be judged: LOW would be an all-clear."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def summarise_drift(drifts: Sequence[FeatureDrift]) -> DriftSummary:
     n_drifted = sum(drift.status == "drift" for drift in assessed)
     n_warned = sum(drift.status == "warning" for drift in assessed)
     share = n_drifted / len(assessed) if assessed else 0.0
-    severity = severity_of_share(share)
+    severity: Severity = severity_of_share(share) if assessed else "UNKNOWN"
     top = max(assessed, key=lambda drift: known(drift.psi_debiased), default=None)
     if top is None:
         sentence = f"None of {len(drifts)} features could be assessed; this says nothing about drift."

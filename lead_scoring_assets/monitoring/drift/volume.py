@@ -43,10 +43,10 @@ def judge_volume(now: Volume, before: Sequence[Volume], false_alarm_rate: float,
     known = [period for period in before if period.days > 0]
     if len(known) < LEAST_PERIODS or now.days <= 0:
         reason = f"{now.leads:,} {subject}; {LEAST_PERIODS} earlier periods are needed to expect a number, found {len(known)}"
-        return _volume(now, subject, len(known), "insufficient_data" if now.leads else "nothing_arrived", "LOW", reason)
+        return _without_past(now, subject, len(known), "insufficient_data", reason)
     if not any(period.leads for period in known):
         reason = f"{now.leads:,} {subject}, and none in {len(known)} earlier periods"
-        return _volume(now, subject, len(known), "not_computable" if now.leads else "nothing_arrived", "LOW", reason)
+        return _without_past(now, subject, len(known), "not_computable", reason)
     expected = _by_season(now, known) or _by_mean(now, known)
     half = float(t.isf(false_alarm_rate / 2, expected.freedom)) * sqrt(expected.variance)
     low, high = max(0.0, expected.leads - half), expected.leads + half
@@ -101,6 +101,13 @@ def _a_year_ago(period: Volume) -> float | None:
     """Leads of the same season a year before, as if it had been as long."""
     ago = period.year_ago
     return None if ago is None or ago.days <= 0 else ago.leads * period.days / ago.days
+
+
+def _without_past(now: Volume, subject: str, periods: int, status: HealthStatus, reason: str) -> Health:
+    """Nothing tells what to expect; that nothing came where nothing was expected is harmless."""
+    if now.leads:
+        return _volume(now, subject, periods, status, "UNKNOWN", reason)
+    return _volume(now, subject, periods, "nothing_arrived", "LOW", reason)
 
 
 def _volume(now: Volume, subject: str, periods: int, status: HealthStatus, severity: Severity, reason: str) -> Health:

@@ -33,21 +33,42 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Learned:
-    """An estimator for some open leads, or None, and the sentence that says what it rests on or lacks."""
+    """An estimator for some open leads, or None, and the sentence that says what it rests on or lacks.
+
+    `status`: of the figures that there are not, where there is no estimator.
+    """
 
     estimator: Estimator | None
     reason: str
+    status: EstimateStatus = "insufficient_data"
 
 
 def learn_delay_correction(leads: OpenLeads, matured: MaturedLeads, limits: Performance) -> Learned:
-    """Needs known conversions among the open leads, and matured ones whose delays are known."""
+    """Needs known conversions among the open leads, and matured ones that became known one after the other.
+
+    Where outcomes come in lots, such as a file a month, an age says little of what is known: all leads that are open now
+    were looked at after the same lot, those that have matured were not.
+    """
     known, past = int(leads.converted.sum()), int(matured.labels.sum())
     told = f"{leads.n:,} open leads, {known:,} known to have converted; delays of {past:,} matured conversions"
     least = max(limits.minimum_positives, 2)
     if leads.n < limits.minimum_rows or known < least or past < MINIMUM_EVENTS:
         needed = f"{limits.minimum_rows:,} leads, {least:,} conversions and {MINIMUM_EVENTS} delays are needed"
         return Learned(None, f"{told}; {needed}")
+    lots = len(np.unique(matured.known_on_days[matured.labels == 1]))
+    if lots < MINIMUM_EVENTS:
+        return Learned(
+            None, f"{told} that became known in {lots} lots; {MINIMUM_EVENTS} are needed to tell how long one takes"
+        )
     found = delay_correction.DelayCorrection.learn(leads, matured)
+    expected = float(found.expected().sum())
+    if not expected <= leads.n:
+        why = (
+            "leads are so young that of some scores no conversion can be known yet"
+            if np.isnan(expected)
+            else f"these stand for {expected:,.0f}, more than there are leads: they became known faster than those"
+        )
+        return Learned(None, f"{told}; {why}", "not_computable")
     return Learned(
         found, f"{told} in {len(found.groups)} group(s) of scores, by which {found.known_share:.0%} are known"
     )
@@ -88,7 +109,7 @@ def estimate_rows(
             learned = learn(leads, matured, settings.performance)
             told = {**place, "estimator": name, "reason": learned.reason, "assumption": assumption}
             if learned.estimator is None:
-                rows += [{**told, "metric": metric, "status": "insufficient_data"} for metric in names(capacity)]
+                rows += [{**told, "metric": metric, "status": learned.status} for metric in names(capacity)]
                 continue
             for found in estimates(leads, learned.estimator, capacity, seed):
                 figures = {"value": found.value, "low": found.low, "high": found.high}

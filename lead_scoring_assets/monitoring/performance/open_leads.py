@@ -19,7 +19,8 @@ _SCORED = f"""
 SELECT s.model_version, s.probability, k.label::DOUBLE AS label, t.label::DOUBLE AS truth,
        (epoch_us($3) - epoch_us(s.created_at)) / $5 AS age,
        (epoch_us(s.scored_at) - epoch_us(s.created_at)) / $5 AS lag,
-       CASE WHEN k.label = 1 THEN (epoch_us(p.said_at) - epoch_us(s.created_at)) / $5 END AS delay
+       CASE WHEN k.label = 1 THEN (epoch_us(p.said_at) - epoch_us(s.created_at)) / $5 END AS delay,
+       CASE WHEN k.label = 1 THEN epoch_us(p.said_at) / $5 END AS known_on
 FROM {first_rows("(SELECT * FROM scores WHERE scored_at <= $3 AND created_at >= $1 AND created_at < $2)", "scored_at")} s
 LEFT JOIN {labels_known_at("labels", "$3")} k USING (lead_id)
 LEFT JOIN {labels_known_at("labels", "$4")} t USING (lead_id)
@@ -61,6 +62,7 @@ class MaturedLeads:
     """Scored leads with known labels whose window has closed, of all model versions; all of shape (n,).
 
     `lags_days`: from creation until the lead was known here. `delays_days`: until its conversion was; NaN without one.
+    `known_on_days`: when its conversion became known, counted from the same moment for all; NaN without one.
     """
 
     versions: Ints
@@ -68,9 +70,10 @@ class MaturedLeads:
     labels: Floats
     lags_days: Floats
     delays_days: Floats
+    known_on_days: Floats
 
     def of(self, chosen: npt.NDArray[np.bool_]) -> "MaturedLeads":
-        columns = (self.scores, self.labels, self.lags_days, self.delays_days)
+        columns = (self.scores, self.labels, self.lags_days, self.delays_days, self.known_on_days)
         return MaturedLeads(self.versions[chosen], *(column[chosen] for column in columns))
 
 
@@ -100,7 +103,7 @@ def matured_leads(
     """The newest leads that had matured by `as_of`: created in the `reference_days` before the open window."""
     since, before = as_of - timedelta(days=window_days + reference_days), as_of - timedelta(days=window_days)
     found = _scored(scores, labels, since, before, as_of, as_of)
-    columns = [_floats(found, name) for name in ("probability", "label", "lag", "delay")]
+    columns = [_floats(found, name) for name in ("probability", "label", "lag", "delay", "known_on")]
     return MaturedLeads(_ints(found, "model_version"), *columns).of(np.isfinite(columns[1]))
 
 

@@ -67,7 +67,8 @@ def conversions_hold(installation: Installation, period: Period) -> Finding:
     is_fallen = drop.value > limits.maximum_conversion_drop and drop.low > 0
     return Finding(
         not is_fallen,
-        f"{told}: {drop.value:.1%} fewer [{drop.low:.1%}, {drop.high:.1%}] (limit {limits.maximum_conversion_drop:.0%})",
+        f"{told}: the rate moved by {-drop.value:+.1%} [{-drop.high:+.1%}, {-drop.low:+.1%}] "
+        f"(limit {-limits.maximum_conversion_drop:.0%})",
         {"conversion_drop": drop.value},
     )
 

@@ -120,7 +120,7 @@ def _our_widgets(title: str, drifts: Sequence[FeatureDrift], limits: tuple[float
     summary = summarise_drift(drifts)
     drifts = worst_first(drifts)
     counters = {
-        "severity": summary.severity if summary.n_assessed else "unknown",
+        "severity": summary.severity,
         "features drifted": f"{summary.n_drifted} of {summary.n_assessed}",
         "features warned": str(summary.n_warned),
         "not assessed": str(summary.n_features - summary.n_assessed),

@@ -25,7 +25,9 @@ class ManagerFacts:
     """One period as its tables tell it. What happened in [start, end) counts: models, decisions, alerts.
 
     `scored`: leads by bucket, of this period and of the one before. `figures`: rows of `business_kpis` by bucket and name.
-    `history`: (period, promised rate, conversion rate, low, high) of the newest matured cohorts.
+    `history`: (period, promised rate, conversion rate, low, high) of the newest matured cohorts. `not_assessed`: why none of
+    the features could be compared with those the model learned from; None where one could. `waiting`: the candidate in
+    staging, and `rollout` the newest step of its rollout, where there is one. `approval`: as the gate's settings have it.
     """
 
     name: str
@@ -39,10 +41,13 @@ class ManagerFacts:
     history: list[tuple[str, float | None, float, float, float]]
     drifted: list[str]
     assessed: int
+    not_assessed: str | None
     champion: Deployment | None
     steps: list[Deployment]
     decisions: list[Row]
     waiting: int | None
+    rollout: Row | None
+    approval: str
     alerts: list[Event]
 
     @property
@@ -71,6 +76,8 @@ def gather(installation: Installation, period: Period) -> ManagerFacts:
     decisions = _rows(installation, "promotion_decision", None)
     problems = [e for e in installation.events.events(kind=ALERT) if e.evidence.get("topic", "problem") == "problem"]
     staged = [step for step in steps if step.effective_at < period.end]
+    waiting = staged[-1].version if staged and staged[-1].action == "proposed" else None
+    assessed = sum(row["psi_debiased"] is not None for row in measured)
     return ManagerFacts(
         name=settings.name,
         period=period,
@@ -82,15 +89,26 @@ def gather(installation: Installation, period: Period) -> ManagerFacts:
         figures={(row["bucket"], row["kpi"]): row for row in kpi_rows if row["period"] == period.key},
         history=_history(kpi_rows),
         drifted=sorted(row["feature"] for row in measured if row["status"] == "drift"),
-        assessed=sum(row["psi_debiased"] is not None for row in measured),
+        assessed=assessed,
+        not_assessed=measured[0]["reason"] if measured and not assessed else None,
         champion=deployments.champion_at(period.start),
         steps=during,
         decisions=sorted(
             (row for row in decisions if period.start <= row["decided_at"] < period.end), key=lambda r: r["decided_at"]
         ),
-        waiting=staged[-1].version if staged and staged[-1].action == "proposed" else None,
+        waiting=waiting,
+        rollout=_rollout_of(installation, waiting, period),
+        approval=settings.gate.approval,
         alerts=[event for event in problems if period.start <= event.happened_at < period.end],
     )
+
+
+def _rollout_of(installation: Installation, version: int | None, period: Period) -> Row | None:
+    """The last that was recorded of the version's rollouts up to the period's end."""
+    rows = [
+        row for row in _rows(installation, "rollouts", None) if row["version"] == version and row["at"] < period.end
+    ]
+    return max(rows, key=lambda row: row["sequence"], default=None)
 
 
 def _rows(installation: Installation, table: str, periods: list[str] | None) -> list[dict[str, Any]]:

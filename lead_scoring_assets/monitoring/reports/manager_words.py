@@ -4,6 +4,7 @@ from lead_scoring_assets.monitoring.business.kpis import ALL
 from lead_scoring_assets.monitoring.reports.manager_facts import ManagerFacts, Row
 
 REJECTED_SHARE = 0.01
+COMPARABLE = 30  # leads in the period before; of fewer a change in percent says nothing
 _VERDICTS = {
     "promoted": "it passed every test and went live",
     "awaiting_approval": "it passed every test and waits for approval",
@@ -43,8 +44,10 @@ def headline(facts: ManagerFacts) -> list[str]:
 
 def _arrived(facts: ManagerFacts) -> str:
     before = sum(facts.scored_before.values())
-    change = f", {facts.total / before - 1:+.0%} against the period before" if before else ""
+    change = f", {facts.total / before - 1:+.0%} against the period before" if before >= COMPARABLE else ""
     best = facts.buckets[0]
+    if not facts.total:
+        return f"No new lead was scored{f'; {before:,} were in the period before' if before else ''}."
     return f"{facts.total:,} new leads were scored{change}; {facts.scored.get(best, 0):,} of them are {best}."
 
 
@@ -72,7 +75,10 @@ def model_news(facts: ManagerFacts) -> list[tuple[str, str]]:
         version, asked = row["candidate_version"], row["trigger_reason"]
         why = f"Trained because: {_ended(asked)} " if asked else ""
         candidate = "No new model could be trained" if version is None else f"Model v{version} was trained"
-        told.append((f"{candidate}: {_VERDICTS.get(row['verdict'], row['verdict'])}.", f"{why}{_ended(row['reason'])}"))
+        became = _VERDICTS.get(row["verdict"], row["verdict"])
+        if row["verdict"] == "awaiting_approval" and facts.approval == "rollout":
+            became = "it passed every test and goes on by a rollout"
+        told.append((f"{candidate}: {became}.", f"{why}{_ended(row['reason'])}"))
     decided = {row["candidate_version"] for row in facts.decisions if row["verdict"] == "promoted"}
     told += [
         (
@@ -82,7 +88,23 @@ def model_news(facts: ManagerFacts) -> list[tuple[str, str]]:
         for step in facts.steps
         if not (step.action == "promoted" and step.version in decided)
     ]
+    if facts.rollout is not None:
+        told.append(
+            (f"Model v{facts.rollout['version']} {_on_its_way(facts.rollout)}.", _ended(facts.rollout["reason"]))
+        )
     return told or [("Nothing changed: no model was trained, decided on or replaced.", "")]
+
+
+def _on_its_way(step: Row) -> str:
+    """Where a candidate's rollout stands."""
+    if step["state"] == "rolled_back":
+        return "was taken back by its rollout"
+    share = f"{step['share_bp'] / 100:g} % of the API's leads"
+    does = (
+        f"answers {share}" if step["share_bp"] else "scores beside the live model in a rollout, and answers no lead yet"
+    )
+    waits = {"held": ", and stays there for now", "waiting_for_approval": ", and waits for approval of the next share"}
+    return does + waits.get(step["state"], "")
 
 
 def alarms(facts: ManagerFacts) -> list[str]:
@@ -93,6 +115,11 @@ def alarms(facts: ManagerFacts) -> list[str]:
             f"The leads that came differ from those the model learned from in {len(facts.drifted)} of {facts.assessed} "
             f"features: {', '.join(facts.drifted)}."
         )
+    if facts.not_assessed is not None:
+        told.append(
+            "Whether the leads that came differ from those the model learned from is not known: "
+            f"{_ended(facts.not_assessed)}"
+        )
     trend = facts.figure("conversion_trend")
     if trend is not None and trend["high"] < 0:
         told.append(f"Conversions are {trend['reason'].split(';')[0]}.")
@@ -102,8 +129,8 @@ def alarms(facts: ManagerFacts) -> list[str]:
 def needs_a_person(facts: ManagerFacts) -> list[str]:
     """What somebody should decide or look into, with the command or the page that helps."""
     told = []
-    if facts.waiting is not None:
-        told.append(f"Model v{facts.waiting} waits for approval: `lead-scoring approve`, or `lead-scoring reject`.")
+    if facts.waiting is not None and (waits := _waits(facts.waiting, facts)):
+        told.append(waits)
     if any(event.evidence.get("level") == "critical" for event in facts.alerts):
         told.append("A critical alert was raised: see who looks after it with `lead-scoring alerts`.")
     if facts.drifted:
@@ -113,6 +140,8 @@ def needs_a_person(facts: ManagerFacts) -> list[str]:
         told.append(
             f"Conversions are clearly below the baseline ({against['reason']}): find out why before retraining."
         )
+    if not facts.total and sum(facts.scored_before.values()) >= COMPARABLE and not facts.rejected:
+        told.append("No new lead came: find out whether the export still runs.")
     if facts.rejected > REJECTED_SHARE * max(1, facts.total):
         told.append(f"{facts.rejected:,} rows broke their contract: have the export mended (table rejected_rows).")
     working = facts.figure("prioritisation_working")
@@ -125,6 +154,21 @@ def needs_a_person(facts: ManagerFacts) -> list[str]:
             f"{facts.buckets[0]} leads wait longer for their first contact than others: are the lists followed?"
         )
     return told or ["Nothing this time."]
+
+
+def _waits(version: int, facts: ManagerFacts) -> str | None:
+    """What a candidate asks of a person; None while its rollout goes on, or begins, by itself."""
+    step = facts.rollout
+    if step is None:
+        if facts.approval == "rollout":
+            return None
+        return f"Model v{version} waits for approval: `lead-scoring approve`, or `lead-scoring reject`."
+    told = f"Model v{version} {_on_its_way(step)}"
+    if step["state"] == "waiting_for_approval":
+        return f"{told}: `lead-scoring rollout approve`, or `lead-scoring rollout abort`."
+    if step["state"] == "rolled_back":
+        return f"{told}: `lead-scoring reject {version}`, or `lead-scoring rollout start {version}` to try again."
+    return None
 
 
 def _ended(text: str) -> str:

@@ -186,7 +186,13 @@ def test_a_reference_that_no_longer_exists_is_told_and_is_never_no_drift(
     metrics = world.house.lakehouse.read("drift_metrics", periods=[FIRST])
     assert set(metrics["status"].to_pylist()) == {"not_computable"}
     assert pc.all(pc.is_null(metrics["value"])).as_py()
-    assert quality.every_feature_judged(world.house, world.home.settings.calendar.period(FIRST)).passed
+    period = world.home.settings.calendar.period(FIRST)
+    assert quality.every_feature_judged(world.house, period).passed
+    # Nobody may take this for "no drift", nor miss it.
+    said = quality.no_feature_drifted(world.house, period)
+    assert not said.passed
+    assert said.sentence.startswith("this says nothing about drift: ")
+    assert "The reference of champion v1 no longer exists: " in said.sentence
 
 
 def test_a_clock_that_jumps_changes_nothing_that_was_said(new_world: Callable[..., World]) -> None:
@@ -238,6 +244,12 @@ def test_a_month_without_leads_is_insufficient(new_world: Callable[..., World]) 
     [found] = world.measures(SECOND)
     assert set(statuses(found).values()) == {"insufficient_data"}
     assert {each.drift.status for each in found.window.segments} == {"insufficient_data"}
+    assert found.window.summary.severity == "UNKNOWN"
+    assert world.materialises(SECOND, SECOND).success
+    said = quality.no_feature_drifted(world.house, world.home.settings.calendar.period(SECOND))
+    assert (said.passed, said.numbers["drifted"]) == (True, 0)
+    assert said.sentence.startswith("this says nothing about drift: ")
+    assert "rows are needed" in said.sentence
 
 
 def test_three_tables_tell_the_same_measurement_and_the_same_again(new_world: Callable[..., World]) -> None:

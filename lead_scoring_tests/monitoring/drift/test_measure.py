@@ -686,5 +686,5 @@ def test_the_summary_counts_only_what_could_be_assessed() -> None:
 def test_a_summary_of_nothing_claims_nothing() -> None:
     for drifts in ([], verdicts(0, 0, 0, n_unknown=3)):
         summary = summarise_drift(drifts)
-        assert (summary.n_assessed, summary.severity, summary.max_psi_debiased) == (0, "LOW", None)
+        assert (summary.n_assessed, summary.severity, summary.max_psi_debiased) == (0, "UNKNOWN", None)
         assert "says nothing about drift" in summary.sentence

@@ -105,9 +105,8 @@ def test_known_by_age_against_a_loop(rows: list[tuple[int, int]], seed: int) -> 
 
 def test_the_rate_of_one_group_is_the_formula() -> None:
     """Conversions known at once, after 10 and after 20 days, a third each: F is 1/3, 2/3, 1."""
-    matured = MaturedLeads(
-        np.ones(3, dtype=np.int64), np.full(3, 0.5), np.ones(3), np.zeros(3), np.array([0.0, 10, 20])
-    )
+    delays = np.array([0.0, 10, 20])
+    matured = MaturedLeads(np.ones(3, dtype=np.int64), np.full(3, 0.5), np.ones(3), np.zeros(3), delays, delays)
     labels = np.array([1.0, np.nan, np.nan, 1.0])
     leads = OpenLeads(1, np.full(4, 0.5), np.array([5.0, 5, 15, 25]), labels, labels)
     assert DelayCorrection.learn(leads, matured).expected().sum() == pytest.approx(4 * 2 / (1 / 3 + 1 / 3 + 2 / 3 + 1))
@@ -116,7 +115,8 @@ def test_the_rate_of_one_group_is_the_formula() -> None:
 def test_leads_that_arrive_late_do_not_count_as_slow() -> None:
     """Everyone is heard of on day 8 and converts that day: at age 9, and among those known here, all is known."""
     m = 40
-    matured = MaturedLeads(np.ones(m, dtype=np.int64), np.full(m, 0.5), np.ones(m), np.full(m, 8.0), np.full(m, 8.5))
+    delays = np.full(m, 8.5)
+    matured = MaturedLeads(np.ones(m, dtype=np.int64), np.full(m, 0.5), np.ones(m), np.full(m, 8.0), delays, delays)
     leads = OpenLeads(1, np.full(10, 0.5), np.full(10, 9.0), np.repeat([1.0, np.nan], 5), np.zeros(10))
     assert DelayCorrection.learn(leads, matured).expected().sum() == 5.0
 

@@ -93,6 +93,25 @@ def test_what_one_class_cannot_give_is_not_computable() -> None:
     assert "value" not in rows["auc"]
 
 
+def test_outcomes_in_lots_do_not_tell_how_long_one_takes() -> None:
+    """The same world, told in a file a month: each conversion is known at its month's end, and so is every open one's."""
+    due = 30 * np.ceil(MATURED.known_on_days / 30)
+    in_lots = replace(MATURED, known_on_days=due, delays_days=MATURED.delays_days + due - MATURED.known_on_days)
+    found = learn_delay_correction(LEADS, in_lots, LIMITS)
+    assert (found.estimator, found.status) == (None, "insufficient_data")
+    assert "became known in 4 lots; 20 are needed" in found.reason
+
+
+def test_more_conversions_than_leads_are_no_estimate() -> None:
+    """Everybody has converted after five days, when others would have to a fifth."""
+    n = 400
+    leads = OpenLeads(1, np.linspace(0.9, 0.1, n), np.full(n, 5.0), np.ones(n), np.ones(n))
+    rows = {row["metric"]: row for row in rows_of(leads, MATURED) if row["estimator"] == "delay_corrected"}
+    assert {row["status"] for row in rows.values()} == {"not_computable"}
+    assert not any("value" in row for row in rows.values())
+    assert "more than there are leads" in str(rows["conversion_rate"]["reason"])
+
+
 def test_nobody_open_no_rows() -> None:
     assert estimate_rows(PERIOD, [], MATURED, SETTINGS) == []
 

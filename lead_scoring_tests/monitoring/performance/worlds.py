@@ -37,9 +37,9 @@ class World:
 
     def matured(self, rng: np.random.Generator, n: int) -> MaturedLeads:
         scores, labels, known_days = self.draw(rng, n)
-        return MaturedLeads(
-            np.ones(n, dtype=np.int64), scores, labels, np.zeros(n), np.where(labels == 1, known_days, np.nan)
-        )
+        delays = np.where(labels == 1, known_days, np.nan)
+        created = np.arange(n) * 90 / n
+        return MaturedLeads(np.ones(n, dtype=np.int64), scores, labels, np.zeros(n), delays, created + delays)
 
 
 def opened(scores: Floats, truth: Floats, known_days: Floats, ages: Floats) -> OpenLeads:

@@ -171,7 +171,7 @@ def test_an_empty_window_still_gives_a_page_with_our_part(tmp_path: Path) -> Non
     assert [row[1:] for row in table] == [["INSUFFICIENT DATA", *["–"] * 7]] * 3
     assert not of_type(widgets, "big_graph")
     assert not drawn_columns(widgets)
-    assert of_type(widgets, "counter")[0]["params"]["counters"][0] == {"value": "unknown", "label": "severity"}
+    assert of_type(widgets, "counter")[0]["params"]["counters"][0] == {"value": "UNKNOWN", "label": "severity"}
     assert "says nothing about drift" in texts(widgets)
 
 

@@ -1,6 +1,7 @@
 """The manager's page: every number on it stands in a table, plain words agree with intervals, and a young home has a page too."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,16 @@ from lead_scoring_assets.monitoring.reports.listing import find_report
 from lead_scoring_assets.monitoring.reports.manager_facts import ManagerFacts, gather
 from lead_scoring_assets.monitoring.reports.manager_page import manager_page
 from lead_scoring_assets.promotion.deployments import Deployment, Deployments
+from lead_scoring_assets.rollout.records import Rollouts
+from lead_scoring_assets.rollout.states import Rollout
 from lead_scoring_assets.settings import Home
 from lead_scoring_tests.conftest import MakeHome
 from lead_scoring_tests.monitoring.business.worlds import cohort
 
 MONTH = "2009-04"
+_DRIFT = pa.schema(
+    [(n, pa.string()) for n in ("period", "feature", "status", "reason")] + [("psi_debiased", pa.float64())]
+)
 N = 3_000
 
 
@@ -41,10 +47,10 @@ def house(make_home: MakeHome) -> Installation:
     house.lakehouse.replace_periods(kpis.TABLE, keys, pa.Table.from_pylist(rows, schema=kpis.SCHEMA))
     scores = pa.table(
         {
-            "period": [MONTH] * 10 + ["2009-03"] * 5,
-            "bucket": ["Hot"] * 3 + ["Cold"] * 7 + ["Cold"] * 5,
+            "period": [MONTH] * 10 + ["2009-03"] * 30,
+            "bucket": ["Hot"] * 3 + ["Cold"] * 7 + ["Cold"] * 30,
             # One of this month's was scored before: it is not new.
-            "previous_period": pa.array([None] * 9 + ["2009-03"] + [None] * 5, pa.string()),
+            "previous_period": pa.array([None] * 9 + ["2009-03"] + [None] * 30, pa.string()),
         }
     )
     house.lakehouse.replace_periods("lead_scores", [MONTH, "2009-03"], scores)
@@ -73,7 +79,7 @@ def test_the_page_tells_what_the_tables_hold(house: Installation) -> None:
         assert f"{told.figures[bucket, 'promised_rate']['value']:.1%}" in text
     lift = told.figures["Hot", "lift"]
     assert f"{lift['value']:.1f} × [{lift['low']:.1f}, {lift['high']:.1f}]" in text
-    assert "9 new leads were scored, +80% against the period before; 3 of them are Hot." in text
+    assert "9 new leads were scored, -70% against the period before; 3 of them are Hot." in text
     assert "as of 01 May 2009" in text
     assert "model v7" in text
     assert "Model v7 was promoted on 01 April, by gate. as good as before &lt;b&gt;." in text
@@ -121,6 +127,75 @@ def test_alerts_of_the_period_and_what_waits_for_a_person_are_told(house: Instal
     assert any("critical alert" in sentence for sentence in words.needs_a_person(told))
     waiting = ManagerFacts(**{**vars(told), "waiting": 8})
     assert any("v8 waits for approval" in sentence for sentence in words.needs_a_person(waiting))
+
+
+def _with_rollout(told: ManagerFacts, state: str, share_bp: int) -> ManagerFacts:
+    step = {"version": 8, "state": state, "share_bp": share_bp, "reason": f"why {state}"}
+    return ManagerFacts(**{**vars(told), "waiting": 8, "approval": "rollout", "rollout": step})
+
+
+@pytest.mark.parametrize(
+    ("state", "share_bp", "news", "asks"),
+    [
+        ("shadow", 0, "v8 scores beside the live model in a rollout, and answers no lead yet.", None),
+        ("canary", 500, "v8 answers 5 % of the API's leads.", None),
+        ("held", 1_000, "v8 answers 10 % of the API's leads, and stays there for now.", None),
+        (
+            "waiting_for_approval",
+            5_000,
+            "v8 answers 50 % of the API's leads, and waits for approval",
+            "rollout approve",
+        ),
+        ("rolled_back", 0, "v8 was taken back by its rollout.", "lead-scoring rollout start 8"),
+    ],
+)
+def test_a_candidate_of_a_rollout_is_told_as_what_it_is(
+    house: Installation, state: str, share_bp: int, news: str, asks: str | None
+) -> None:
+    told = _with_rollout(facts(house), state, share_bp)
+    [why] = [why for sentence, why in words.model_news(told) if news in sentence]
+    assert why == f"why {state}."
+    asked = " ".join(sentence for sentence in words.needs_a_person(told) if "v8" in sentence)
+    assert asks in asked if asks else not asked
+
+
+def test_the_rollout_is_read_as_it_stood_at_the_end_of_the_period(house: Installation) -> None:
+    period = house.settings.calendar.period(MONTH)
+    proposed = Deployment(8, period.start, MONTH, "models/8", "f", "gate", "as good", action="proposed")
+    with Deployments(house.lakehouse).one_at_a_time():
+        Deployments(house.lakehouse).append(proposed)
+    assert facts(house).rollout is None
+    champion = Rollout("rollout-1", 8, 7, "shadow", 0, 0, period.start, period.start, "gate")
+    rollouts = Rollouts(house.lakehouse)
+    rollouts.append(champion, "started", period.start, "gate", "passed the gate")
+    canary = replace(champion, state="canary", step=1, share_bp=500)
+    rollouts.append(canary, "moved", period.start + timedelta(days=14), "sensor", "two weeks went well")
+    rollouts.append(replace(canary, state="rolled_back", share_bp=0), "moved", period.end, "sensor", "errors")
+    told = facts(house)
+    assert (told.waiting, told.rollout and told.rollout["state"]) == (8, "canary")
+    assert "waits for approval" not in text_of(manager_page(told))
+
+
+def test_a_period_without_leads_or_without_a_reference_is_no_quiet_one(house: Installation) -> None:
+    told = facts(house)
+    none = ManagerFacts(**{**vars(told), "scored": {}, "scored_before": {"Cold": 400}})
+    assert words.headline(none)[0] == "No new lead was scored; 400 were in the period before."
+    assert any("whether the export still runs" in sentence for sentence in words.needs_a_person(none))
+    few = ManagerFacts(**{**vars(told), "scored": {"Cold": 350}, "scored_before": {"Cold": 1}})
+    assert words.headline(few)[0] == "350 new leads were scored; 0 of them are Hot."
+    lost = pa.Table.from_pylist(
+        [
+            {
+                "period": MONTH,
+                "feature": "age",
+                "status": "not_computable",
+                "reason": "its reference is gone",
+                "psi_debiased": None,
+            }
+        ]
+    )
+    house.lakehouse.replace_periods("feature_drift", [MONTH], lost.cast(_DRIFT))
+    assert "is not known: its reference is gone." in " ".join(words.alarms(facts(house)))
 
 
 def test_a_home_without_anything_matured_has_a_page_that_says_so(make_home: MakeHome) -> None:

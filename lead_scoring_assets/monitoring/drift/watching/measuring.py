@@ -246,4 +246,4 @@ def health_of(installation: Installation, period: Period) -> list[Row]:
 
 
 def _unknown_scores(reason: str, n: int = 0) -> ScoreDrift:
-    return ScoreDrift("not_computable", reason, "LOW", 0, n)
+    return ScoreDrift("not_computable", reason, "UNKNOWN", 0, n)

@@ -4,11 +4,10 @@ from lead_scoring_assets.contracts.findings import Finding
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.monitoring.drift.calibration import QUESTIONS
 from lead_scoring_assets.monitoring.drift.concept import RATE, SCORE
-from lead_scoring_assets.monitoring.drift.lasting import LOUD, loud_since
+from lead_scoring_assets.monitoring.drift.lasting import LOUD, SILENT, is_broken, loud_since
 from lead_scoring_assets.monitoring.drift.presets import PRESETS
 from lead_scoring_assets.periods import Period
-
-_SILENT = ("insufficient_data", "not_computable")
+from lead_scoring_assets.promotion.deployments import Deployments
 
 
 def everything_watched(installation: Installation, period: Period) -> Finding:
@@ -73,16 +72,20 @@ def arrivals_as_usual(installation: Installation, period: Period) -> Finding:
 
 
 def _calm(installation: Installation, table: str, period: Period, subject: tuple[str, ...] = ("feature",)) -> Finding:
-    """Nothing is loud. What is new is told with its numbers, what lasts with its beginning, what is not judged by how much."""
+    """Nothing is loud, and not all of it is beyond measuring while a model is live. What is new is told with its numbers, what
+    lasts with its beginning, what is not judged by how much."""
     rows = installation.lakehouse.read(table, periods=[period.key]).to_pylist()
     # What came to nothing where nothing was expected either is LOW, and calm.
     loud = [row for row in rows if row["status"] in LOUD and row["severity"] != "LOW"]
-    silent = [row for row in rows if row["status"] in _SILENT]
+    silent = [row for row in rows if row["status"] in SILENT]
     since = loud_since(installation, table, period, subject) if loud else {}
     named = [(row, tuple(row[name] for name in subject)) for row in loud]
     new = [f"{' '.join(who)} {row['status']}: {row['reason']}" for row, who in named if who not in since]
     lasting = [f"{' '.join(who)} still {row['status']} since {since[who]}" for row, who in named if who in since]
-    sentence = "; ".join([*new, *lasting]) or f"nothing to tell of {len(rows) - len(silent)} figures"
+    judged = len(rows) - len(silent)
+    told = [*new, *lasting] or ([f"nothing to tell of {judged} judged figures"] if judged else [])
     if silent:
-        sentence += f"; {len(silent)} of {len(rows)} could not be judged ({silent[0]['reason']})"
-    return Finding(not loud, sentence, {"loud": len(loud), "new": len(new), "not_judged": len(silent)})
+        told.append(f"{len(silent)} of {len(rows)} could not be judged ({silent[0]['reason']})")
+    is_live = Deployments(installation.lakehouse).champion_at(period.start) is not None
+    is_calm = not loud and not (is_live and is_broken(silent, len(rows)))
+    return Finding(is_calm, "; ".join(told), {"loud": len(loud), "new": len(new), "not_judged": len(silent)})

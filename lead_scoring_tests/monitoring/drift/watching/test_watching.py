@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 import lead_scoring_assets.definitions  # noqa: F401  # first, because it quiets dagster's warnings about beta parts
+from lead_scoring_assets.contracts.findings import Finding
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.content_hash import content_hash
 from lead_scoring_assets.lakehouse.io_manager import LakehouseIOManager
@@ -249,6 +250,30 @@ def test_what_is_gone_is_told_in_every_row(
     assert told in reasons(found.concept)
     assert statuses(found.prediction)["probability"] == ("ok" if scores_known else "not_computable")
     assert not any(row["would_alarm"] for row in found.policies)
+    unknown = [*found.concept, *found.calibration, *([] if scores_known else found.prediction)]
+    assert {row["severity"] for row in unknown} == {"UNKNOWN"}
+
+
+def test_what_is_gone_is_no_pass_and_what_nobody_can_know_yet_is_no_failure(world: World) -> None:
+    """A check that people see turns red when what it compares with is gone; not before there is a model, nor for few leads."""
+
+    def check(table: str, month: str, status: str) -> Finding:
+        rows = [{"feature": name, "status": status, "severity": "UNKNOWN", "reason": "why"} for name in ("age", "rate")]
+        world.writes(table, month, pd.DataFrame(rows).assign(model_version=1))
+        judge = quality.outcomes_follow_scores if table == "concept_drift" else quality.scores_as_on_the_holdout
+        return judge(world.house, world.period(month))
+
+    for table in ("concept_drift", "prediction_drift"):
+        gone, few, early = (
+            check(table, month, status)
+            for month, status in (
+                (WATCHED, "not_computable"),
+                ("2008-09", "insufficient_data"),
+                ("2008-06", "not_computable"),
+            )
+        )
+        assert (gone.passed, few.passed, early.passed) == (False, True, True)
+        assert {gone.sentence, few.sentence, early.sentence} == {"2 of 2 could not be judged (why)"}
 
 
 def test_constant_scores_are_seen_although_the_holdout_is_gone(world: World) -> None:
