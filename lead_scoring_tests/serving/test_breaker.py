@@ -93,9 +93,9 @@ def put(worker: Worker, champion: Scores | None = None, challenger: Scores | Non
 
 
 @pytest.mark.parametrize(("does", "path"), [(raises, "one_row"), (raises, "library"), (hangs, "library")])
-def test_a_model_that_fails_never_fails_a_lead(served: Served, does: Callable[[], float], path: str) -> None:
-    served.deploy(1)
-    with served.worker() as worker:
+def test_a_model_that_fails_never_fails_a_lead(hurried: Served, does: Callable[[], float], path: str) -> None:
+    hurried.deploy(1)
+    with hurried.worker() as worker:
         client, model = Client(worker.app), Scores(does, path)
         put(worker, model)
         answers = [client.send("/predict", body) for body in requests(8)]
@@ -110,7 +110,7 @@ def test_a_model_that_fails_never_fails_a_lead(served: Served, does: Callable[[]
     assert "secret" not in "".join(answer.text for answer in answers)
     assert 4 <= model.calls <= 5  # then it was left alone; of five that hang, the fifth waits for a thread
     assert (health["status"], health["breaker"]) == ("degraded", "open")
-    assert {(r["source"], r["model_version"]) for r in served.records("score")} == {("fallback", None)}
+    assert {(r["source"], r["model_version"]) for r in hurried.records("score")} == {("fallback", None)}
 
 
 def test_a_model_that_recovers_is_asked_again(served: Served) -> None:

@@ -90,6 +90,8 @@ def hang() -> float:
 )
 def test_a_shadow_that_fails_changes_nothing(served: Served, does: Callable[[], float], outcomes: set[str]) -> None:
     bodies = requests(30)
+    if does is hang:
+        served.set_serving("{breaker: {timeout_ms: 60000.0}, shadow: {timeout_ms: 1000.0}}")
     served.deploy(1, 2)
     with served.worker() as worker, listening(worker) as address:
         expected = [without_time(ask(address, body)) for body in bodies]
