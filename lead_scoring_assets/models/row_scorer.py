@@ -8,6 +8,7 @@ import numpy as np
 
 from lead_scoring_assets.errors import ScoringError
 from lead_scoring_assets.models.learners import Learner
+from lead_scoring_assets.models.learners.logistic import LogisticModel
 from lead_scoring_assets.models.learners.one_row import RowMargin, one_row
 from lead_scoring_assets.models.learners.xgboost_trees import XGBoostTrees
 from lead_scoring_assets.models.scorer import Scorer
@@ -16,20 +17,20 @@ Path = Literal["one_row", "library"]
 
 
 class RowScorer:
-    """`path`: how a row comes to its margin, by the tables of `one_row.py` or by the learner's library.
+    """`path`: how a row comes to its margin, by code of our own for one row or by the learner's library.
 
-    Tables that give one of the `golden` rows another margin than the learner does are not used.
+    Code that gives one of the `golden` rows another margin than the learner does is not used.
     """
 
     def __init__(self, scorer: Scorer, golden: Sequence[Mapping[str, Any]] = ()) -> None:
         self.scorer = scorer
         self._encode = scorer.encoder.encode_row
         self._calibrated = scorer.calibrator.probability
-        tables = _tables(scorer.learner)
-        if tables is not None and any(tables(row) != self._by_library(row) for row in map(self._encode, golden)):
-            tables = None
-        self.path: Path = "library" if tables is None else "one_row"
-        self._margin = tables or self._by_library
+        own = _own(scorer.learner)
+        if own is not None and any(own(row) != self._by_library(row) for row in map(self._encode, golden)):
+            own = None
+        self.path: Path = "library" if own is None else "one_row"
+        self._margin = own or self._by_library
 
     def probability(self, features: Mapping[str, Any]) -> float:
         """Probability of conversion of a lead with these features: numbers and texts, None for missing.
@@ -65,5 +66,7 @@ class RowScorer:
         return float(self.scorer.learner.margins(np.array([row], np.float32))[0])
 
 
-def _tables(learner: Learner) -> RowMargin | None:
+def _own(learner: Learner) -> RowMargin | None:
+    if isinstance(learner, LogisticModel):
+        return learner.row_margin()
     return one_row(learner.forest) if isinstance(learner, XGBoostTrees) and learner.forest is not None else None

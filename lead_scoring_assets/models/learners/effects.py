@@ -1,6 +1,7 @@
 """What one column adds to the log odds of the logistic regression: its transform and its weights, as plain values."""
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +51,13 @@ class NumberEffect:
         design = self.design(column)
         return design[:, 0] * self.weight + design[:, 1] * self.missing_weight
 
+    def of_one(self, value: float) -> float:
+        """The same of one value, bit for bit."""
+        is_missing = value != value
+        filled = min(max(self.median if is_missing else value, self.low), self.high)
+        number = (filled - self.centre) / self.scale if self.scale > 0 else 0.0
+        return number * self.weight + is_missing * self.missing_weight
+
 
 @dataclass(frozen=True)
 class CategoryEffect:
@@ -77,6 +85,14 @@ class CategoryEffect:
         for code, weight in zip(self.codes, self.weights, strict=True):
             effect[column == code] = weight
         return effect
+
+    def of_one(self, value: float) -> float:
+        """The same of one value, bit for bit."""
+        return self._weights.get(value, self.missing_weight)
+
+    @cached_property
+    def _weights(self) -> dict[float, float]:
+        return {float(code): weight for code, weight in zip(self.codes, self.weights, strict=True)}
 
 
 Effect = NumberEffect | CategoryEffect

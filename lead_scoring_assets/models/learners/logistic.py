@@ -5,7 +5,7 @@ Its own transform (`effects.py`) lies in the JSON: what a number is clipped, cen
 
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from lead_scoring_assets.errors import TrainingError
 from lead_scoring_assets.models.learners.effects import CategoryEffect, Effect, NumberEffect, blank_effect
+from lead_scoring_assets.models.learners.one_row import RowMargin
 from lead_scoring_assets.models.recipe import Recipe
 
 Floats = npt.NDArray[np.float64]
@@ -33,6 +34,18 @@ class LogisticModel:
         for centred in self._centred(matrix):
             total += centred
         return total
+
+    def row_margin(self) -> RowMargin:
+        """`margins` of one row, as a function; bit for bit, because it adds in the same order."""
+        base, columns = self._base, [*zip([effect.of_one for effect in self.effects], self.means, strict=True)]
+
+        def margin(row: Sequence[float]) -> float:
+            total = base
+            for (of_one, mean), value in zip(columns, row, strict=True):
+                total += of_one(value) - mean
+            return total
+
+        return margin
 
     def contributions(self, matrix: npt.NDArray[np.float32]) -> Floats:
         """SHAP values of a linear model with independent columns: effect − its mean over the training rows."""
