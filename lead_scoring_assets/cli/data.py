@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from rich.table import Table
 
 from lead_scoring_assets.cli.console import FAILED, answers, escaped, harmless, open_installation, remarks
 
+_LEAST_WIDTH = 9
+"""Characters that a column needs to be read, its frame included."""
 _FORMATS = click.Choice(["table", "csv", "json"])
 
 
@@ -162,9 +165,24 @@ def _print(rows: list[dict[str, Any]], form: str, names: list[str] | None = None
         writer.writeheader()
         writer.writerows({name: harmless(value) for name, value in row.items()} for row in rows)
         return
+    shown = [["" if value is None else escaped(str(value)) for value in row.values()] for row in rows]
+    if rows and len(names) * _LEAST_WIDTH > answers.width:
+        _print_one_by_one(names, shown)
+        return
     table = Table()
     for name in names:
         table.add_column(escaped(name))
-    for row in rows:
-        table.add_row(*("" if value is None else escaped(str(value)) for value in row.values()))
+    for cells in shown:
+        table.add_row(*cells)
     answers.print(table)
+
+
+def _print_one_by_one(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Rows below each other, where so many columns side by side would leave none of them readable."""
+    for number, cells in enumerate(rows, start=1):
+        table = Table(title=f"row {number:,} of {len(rows):,}", title_justify="left", show_header=False, box=None)
+        table.add_column(no_wrap=True, style="bold")
+        table.add_column(overflow="fold")
+        for name, cell in zip(names, cells, strict=True):
+            table.add_row(escaped(name), cell)
+        answers.print(table)

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 
 from lead_scoring_assets.cli import main
+from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.settings import Home
 from lead_scoring_tests.conftest import MakeHome
 
 
@@ -65,3 +68,15 @@ def test_an_unknown_period_is_named(home: Path) -> None:
         told = run("materialize", "--from", begin, "--through", "2008-07")
         assert told.exit_code == 2
         assert f"no period from {begin} to 2008-07: expected the earlier one first" in told.output
+
+
+def test_rows_with_more_columns_than_a_terminal_can_hold_stand_below_each_other(
+    home: Path,
+) -> None:
+    wide = {f"column_{number}": [f"value {number}", None] for number in range(20)}
+    Installation(Home(home)).lakehouse.append("wide", pa.table(wide))
+    told = run("query", "SELECT * FROM wide ORDER BY 1").output.splitlines()
+    assert [line for line in told if line.startswith("row ")] == ["row 1 of 2", "row 2 of 2"]
+    assert [line.strip().split(maxsplit=1) for line in told[1:21]] == [[f"column_{n}", f"value {n}"] for n in range(20)]
+    side_by_side = run("query", "SELECT column_1, column_2 FROM wide").output.splitlines()
+    assert all(name in side_by_side[1] for name in ("column_1", "column_2"))
