@@ -19,6 +19,7 @@ import pyarrow.fs as pafs
 from deltalake.exceptions import CommitFailedError
 
 from lead_scoring_assets.errors import LakehouseError, OvertakenError
+from lead_scoring_assets.files import one_at_a_time
 from lead_scoring_assets.lakehouse.columns_that_fit import fitting, storable
 from lead_scoring_assets.lakehouse.passage import PERIOD as PERIOD
 from lead_scoring_assets.lakehouse.passage import Passage
@@ -251,10 +252,12 @@ class Lakehouse:
             passage.refuse_strangers(rows)  # before a table is made for them
         if not self.exists(table):
             schema = fitting(table, pa.schema([]), brought)
-            # Made empty first: delta-rs sees no conflict between two writers that both bring a new table's first rows.
-            # Of one period it keeps both, and of two lists of columns only the later.
-            keys = options.get("partition_by")
-            deltalake.DeltaTable.create(self.path(table), schema, "ignore", keys, configuration=_KEEP_HISTORY)
+            # Made empty first, and by one process at a time: delta-rs sees no conflict between two that both make a table,
+            # or bring its first rows. Of one period it keeps both, and of two lists of columns only the later.
+            with one_at_a_time(self.root / ".making"):
+                if not self.exists(table):
+                    keys = options.get("partition_by")
+                    deltalake.DeltaTable.create(self.path(table), schema, "error", keys, configuration=_KEEP_HISTORY)
         opened = self._open(table)
         # Of two that are here at once, delta-rs refuses the later commit of the same source; its next attempt ends here.
         if behind := [s for s, (since, _) in (taken or {}).items() if (opened.transaction_version(s) or 0) != since]:
