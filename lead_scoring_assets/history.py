@@ -13,7 +13,7 @@ from lead_scoring_assets.periods import Period
 
 @dataclass
 class HistoryOutcome:
-    """What was run, and every reason to stop (none: all is well)."""
+    """What was run to its end, and every reason to stop (none: all is well)."""
 
     asked: list[Period]
     ran: list[str] = field(default_factory=list)
@@ -72,7 +72,7 @@ def _play(job: str, asked: list[Period], console: Console, *, skip_complete: boo
         progress.update(task, total=jobs.progress_total(definitions, job, outcome.asked))
         for run in jobs.run_history(definitions, instance, job, outcome.asked):
             keys = [period.key for period in run.periods]
-            outcome.ran += keys
+            outcome.ran += [] if run.errors else keys
             outcome.evaluations += run.evaluations
             told = [f"{keys[0]}: {error}" for error in run.errors] + gate((), (), run.evaluations)
             # A stretch that broke off is told by what broke it, not again by every check it never reached.

@@ -99,6 +99,7 @@ def test_a_step_that_fails_fails_the_main_job_in_one_sentence(home: Path, run_ve
     done = run_verb(home, "materialize", "--from", PERIOD, "--through", PERIOD, "--again", check=False)
     assert done.returncode == 1, done.stderr
     assert "stop: 2008-09: trained_model: " in done.stderr
+    assert "0 of 1 periods done" in done.stderr
     assert "Check training.parameters" in done.stderr
     assert "Traceback" not in done.stderr
     assert Deployments(Installation(Home(home)).lakehouse).newest() == champion
