@@ -1,7 +1,8 @@
 """The shadow: a second model scores the same leads beside the answer, in threads of its own, and nobody ever sees its scores.
 
 Whatever it does (raise, hang, give NaN, fall behind) changes no answer. Every lead that is offered ends in exactly one record.
-Leads that come within 20 ms are scored together, the first of them alone: its time is what an answer of this model would take.
+Leads that come within 20 ms have their turn together. Where a library scores them in one call, the first of them is scored
+alone: its time is what an answer of this model would take.
 """
 
 import contextlib
@@ -135,7 +136,9 @@ class Shadow:
         # Another model may have become the shadow in between.
         for _, of_one_model in groupby(leads, attrgetter("scorer")):
             first, *others = of_one_model
-            found = [_alone(first), *_together(others)]
+            # Own code for one row keeps Python's lock; the arrays of many rows would hand it over at each step.
+            is_alone = first.scorer.path == "one_row"
+            found = [_alone(first), *(map(_alone, others) if is_alone else _together(others))]
             took = time.perf_counter() - turn.started
             if took > self._timeout_seconds:
                 self._record_all(leads, _Found("timeout", reason=f"took {took * 1e3:,.0f} ms"))
