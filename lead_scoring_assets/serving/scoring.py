@@ -73,16 +73,17 @@ class LeadScoring:
             Refused: 503, the model cannot and nothing is known of its training.
         """
         route = route_of(live, lead)
-        for model in _asked(live, route):
-            # The tables' work is bounded; a library's is not ours to promise.
+        for place, model in enumerate(_asked(live, route)):
+            # The work of our own code is bounded; a library's is not ours to promise.
             if model.scorer.path == "library":
                 found = await self._many(model, [lead])
                 score = None if found is None else found[0]
             else:
                 score = self._one(model, lead)
             if score is not None:
-                # Where the challenger has failed, its guard counts a fallback, whoever answers.
-                source: Source = "fallback" if route.arm == "challenger" and model is live.champion else "model"
+                # Where the challenger has failed, its guard counts a fallback, whoever answers. By its place, because against
+                # the process that there was before the two are one model.
+                source: Source = "fallback" if place else "model"
                 return Scored(score, source, model.version, route)
         return _by_the_rule(live, route)
 

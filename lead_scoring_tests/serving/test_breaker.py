@@ -188,6 +188,15 @@ def test_leads_are_split_by_their_lots_and_each_answer_is_its_arms(served: Serve
         assert record["unit_id"] == record["lead_id"]
 
 
+def test_a_champion_that_is_tested_against_the_process_is_no_fallback(served: Served) -> None:
+    served.deploy(1, 1, Traffic("experiment", 10_000, salt="s", experiment_id="e", control="process"))
+    with served.client() as client:
+        answers = [client.send("/predict", body).json() for body in requests(5)]
+    assert {(answer["source"], answer["model_version"]) for answer in answers} == {("model", "v1")}
+    kept = served.records("score")
+    assert {(r["arm"], r["source"], r["model_version"]) for r in kept} == {("challenger", "model", 1)}
+
+
 def test_in_the_arm_of_the_process_no_score_is_shown_and_it_is_kept(served: Served) -> None:
     served.deploy(1, 2, Traffic("experiment", 5_000, salt="s", experiment_id="e", control="process"))
     with served.client() as client:
