@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _NAN = math.nan
+_INFINITE = struct.pack("f", math.inf), struct.pack("f", -math.inf)
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,8 @@ class Encoder:
                 matrix[:, position] = _places(column.to_pandas(), known)
         return matrix
 
-    def encode_row(self, features: Mapping[str, Any]) -> tuple[float, ...]:
-        """The same of one row of numbers and texts, None for missing: what `encode` gives, as Python's own numbers.
+    def encode_row(self, features: Mapping[str, Any]) -> npt.NDArray[np.float32]:
+        """The same of one row of numbers and texts, None for missing: what `encode` gives, shape (columns,).
 
         Raises:
             KeyError: as for `encode`.
@@ -95,10 +96,13 @@ class Encoder:
         row = [_NAN if (value := features[name]) is None else value for name in self.numeric]
         row += [places.get(features[name], _NAN) for name, places in self._places]
         try:
-            single = self._singles.unpack(self._singles.pack(*row))
+            packed = self._singles.pack(*row)
         except OverflowError:
-            return tuple(_single(np.array(row, np.float64)).tolist())
-        return tuple(_single(np.array(row)).tolist()) if math.inf in single or -math.inf in single else single
+            return _single(np.array(row, np.float64))
+        # Found in the bytes, an infinite number may be two halves of others; missing is decided by `_single`.
+        if any(infinite in packed for infinite in _INFINITE):
+            return _single(np.array(row, np.float64))
+        return np.frombuffer(packed, np.float32)
 
     def encode_rows(self, rows: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.float32]:
         """`encode_row` of each, as a matrix."""

@@ -5,12 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from lead_scoring_assets.errors import ScoringError
-from lead_scoring_assets.models.learners import Learner
-from lead_scoring_assets.models.learners.logistic import LogisticModel
-from lead_scoring_assets.models.learners.one_row import RowMargin, one_row
-from lead_scoring_assets.models.learners.xgboost_trees import XGBoostTrees
 from lead_scoring_assets.models.scorer import Scorer
 
 Path = Literal["one_row", "library"]
@@ -26,7 +23,7 @@ class RowScorer:
         self.scorer = scorer
         self._encode = scorer.encoder.encode_row
         self._calibrated = scorer.calibrator.probability
-        own = _own(scorer.learner)
+        own = scorer.learner.row_margin()
         if own is not None and any(own(row) != self._by_library(row) for row in map(self._encode, golden)):
             own = None
         self.path: Path = "library" if own is None else "one_row"
@@ -62,11 +59,5 @@ class RowScorer:
         values[-1] += self.scorer.calibrator.intercept
         return dict(zip([*self.scorer.columns, "base"], values.tolist(), strict=True))
 
-    def _by_library(self, row: tuple[float, ...]) -> float:
-        return float(self.scorer.learner.margins(np.array([row], np.float32))[0])
-
-
-def _own(learner: Learner) -> RowMargin | None:
-    if isinstance(learner, LogisticModel):
-        return learner.row_margin()
-    return one_row(learner.forest) if isinstance(learner, XGBoostTrees) and learner.forest is not None else None
+    def _by_library(self, row: npt.NDArray[np.float32]) -> float:
+        return float(self.scorer.learner.margins(row[None])[0])

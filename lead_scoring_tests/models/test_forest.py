@@ -1,7 +1,8 @@
-"""The tables of bit masks: XGBoost's own margins, bit for bit, whatever the trees and the rows."""
+"""The tables of bit masks: XGBoost's and LightGBM's own margins, bit for bit, whatever the trees and the rows."""
 
 from typing import Any
 
+import lightgbm
 import numpy as np
 import pytest
 import xgboost
@@ -9,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lead_scoring_assets.errors import ScoringError
-from lead_scoring_assets.models.learners import forest, ubjson, xgboost_trees
+from lead_scoring_assets.models.learners import (
+    forest,
+    lightgbm_file,
+    lightgbm_trees,
+    ubjson,
+    xgboost_file,
+    xgboost_trees,
+)
 from lead_scoring_assets.models.learners.forest import Forest
 
 TYPES = ["q", "q", "q", "c", "c"]
@@ -18,25 +26,39 @@ ODD = [np.nan, 0.0, -0.0, 1e-45, -1e-45, 3.4e38, -3.4e38, -1.0, -0.5, 0.5, 2.5, 
 
 
 def grown(seed: int = 0, rounds: int = 8, rows: int = 400, **parameters: Any) -> xgboost.Booster:
-    """Trees on numbers with ties, fine numbers and categories, a tenth of them missing."""
+    """Trees on `leads`."""
+    matrix, labels = leads(seed, rows)
+    data = xgboost.DMatrix(matrix, label=labels, feature_types=TYPES, nthread=1)
+    fixed = {"objective": "binary:logistic", "nthread": 1, "seed": seed, "min_child_weight": 0}
+    return xgboost.train({**fixed, **parameters}, data, rounds)
+
+
+def leads(seed: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers with ties, fine numbers and categories, a tenth of them missing."""
     rng = np.random.default_rng(seed)
     numbers = [rng.integers(-3, 4, rows), rng.normal(size=rows), 10.0 ** rng.uniform(-40, 30, rows)]
     matrix = np.column_stack([*numbers, *(rng.integers(0, k, rows) for k in CATEGORIES)]).astype(np.float32)
     odds = matrix[:, 0] + np.sin(matrix[:, 4]) + (matrix[:, 3] == 1) + (matrix[:, 2] > 1)
     labels = rng.random(rows) < 1 / (1 + np.exp(-odds))
     matrix[rng.random(matrix.shape) < 0.1] = np.nan
-    data = xgboost.DMatrix(matrix, label=labels, feature_types=TYPES, nthread=1)
-    fixed = {"objective": "binary:logistic", "nthread": 1, "seed": seed, "min_child_weight": 0}
-    return xgboost.train({**fixed, **parameters}, data, rounds)
+    return matrix, labels
 
 
 def rows_at_the_edges(booster: xgboost.Booster, seed: int, n: int = 300) -> np.ndarray:
+    """Rows of `at_the_edges` of a booster's thresholds."""
+    trees = ubjson.read(bytes(booster.save_raw("ubj")))["learner"]["gradient_booster"]["model"]["trees"]
+    met = [
+        np.concatenate([tree["split_conditions"][tree["split_indices"] == position] for tree in trees])
+        for position in range(len(TYPES))
+    ]
+    return at_the_edges(met, seed, n)
+
+
+def at_the_edges(thresholds: list[np.ndarray], seed: int, n: int) -> np.ndarray:
     """Each column's own thresholds and the numbers beside them, categories known and unknown, and odd values."""
     rng = np.random.default_rng(seed)
-    trees = ubjson.read(bytes(booster.save_raw("ubj")))["learner"]["gradient_booster"]["model"]["trees"]
     columns = []
-    for position, kind in enumerate(TYPES):
-        met = np.concatenate([tree["split_conditions"][tree["split_indices"] == position] for tree in trees])
+    for position, (kind, met) in enumerate(zip(TYPES, thresholds, strict=True)):
         if kind == "c":
             met = np.arange(CATEGORIES[position - 3] + 2, dtype=np.float32)
         beside = [met, np.nextafter(met, np.float32(np.inf)), np.nextafter(met, np.float32(-np.inf))]
@@ -50,9 +72,16 @@ def own(booster: xgboost.Booster, rows: np.ndarray) -> np.ndarray:
 
 
 def compiled(booster: xgboost.Booster) -> Forest:
-    found = Forest.from_xgboost(bytes(booster.save_raw("ubj")))
+    found = xgboost_file.read_forest(bytes(booster.save_raw("ubj")))
     assert found is not None
     return found
+
+
+def assert_bits(found: Forest, rows: np.ndarray, expected: np.ndarray) -> None:
+    """Of all rows together, and of each by itself."""
+    assert found.margins(rows).tobytes() == expected.tobytes()
+    margin = found.row_margin()
+    assert np.array([margin(row) for row in rows], expected.dtype).tobytes() == expected.tobytes()
 
 
 @settings(max_examples=60, deadline=None)
@@ -77,21 +106,21 @@ def compiled(booster: xgboost.Booster) -> Forest:
 def test_any_trees_give_xgboosts_own_margins(seed: int, rounds: int, max_depth: int, extra: dict[str, Any]) -> None:
     booster = grown(seed, rounds, max_depth=max_depth, **extra)
     rows = rows_at_the_edges(booster, seed)
-    assert compiled(booster).margins(rows).tobytes() == own(booster, rows).tobytes()
+    assert_bits(compiled(booster), rows, own(booster, rows))
 
 
 @pytest.mark.parametrize("most", [16, 17, 32, 33, 64])
 def test_each_width_of_the_masks(most: int) -> None:
     booster = grown(max_leaves=most, max_depth=0, grow_policy="lossguide", rows=2_000)
     rows = rows_at_the_edges(booster, most)
-    assert compiled(booster).margins(rows).tobytes() == own(booster, rows).tobytes()
+    assert_bits(compiled(booster), rows, own(booster, rows))
 
 
 @pytest.mark.parametrize("base_score", np.linspace(0.01, 0.99, 25))
 def test_the_base_margin_of_trees_that_never_split(base_score: float) -> None:
     booster = grown(rounds=2, base_score=base_score, gamma=1e9)
     rows = rows_at_the_edges(booster, 0, 5)
-    assert compiled(booster).margins(rows).tobytes() == own(booster, rows).tobytes()
+    assert_bits(compiled(booster), rows, own(booster, rows))
 
 
 def test_an_infinite_number_goes_the_way_of_the_largest() -> None:
@@ -104,34 +133,29 @@ def test_an_infinite_number_goes_the_way_of_the_largest() -> None:
     assert found.margins(infinite)[0] != found.margins(infinite)[1]
 
 
-def test_rows_in_blocks_of_any_size_and_in_any_order_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_in_any_order_of_memory() -> None:
     booster = grown()
     rows, found = rows_at_the_edges(booster, 1), compiled(booster)
     whole = found.margins(rows)
     assert np.array_equal(found.margins(np.asfortranarray(rows)), whole)
-    assert len(rows) < forest._FEW_ROWS
-    monkeypatch.setattr(forest, "_FEW_ROWS", 0)
-    assert np.array_equal(found.margins(rows), whole)
-    for most_rows, mask_bytes in ((7, 1 << 20), (16_384, 100), (50, 1)):
-        monkeypatch.setattr(forest, "_ROWS", most_rows)
-        monkeypatch.setattr(forest, "_MASK_BYTES", mask_bytes)
-        assert np.array_equal(found.margins(rows), whole)
+    assert np.array_equal(found.margins(rows[::-1]), whole[::-1])
+    assert found.margins(rows[:0]).shape == (0,)
 
 
 def test_trees_that_are_too_large_are_left_to_xgboost(monkeypatch: pytest.MonkeyPatch) -> None:
     booster = grown(max_depth=12, rows=3_000)
     content = bytes(booster.save_raw("ubj"))
-    assert Forest.from_xgboost(content) is None
+    assert xgboost_file.read_forest(content) is None
     rows = rows_at_the_edges(booster, 2)
     assert xgboost_trees.load(content).margins(rows).astype(np.float32).tobytes() == own(booster, rows).tobytes()
 
     monkeypatch.setattr(forest, "_MOST_TABLE_BYTES", 100)
-    assert Forest.from_xgboost(bytes(grown().save_raw("ubj"))) is None
+    assert xgboost_file.read_forest(bytes(grown().save_raw("ubj"))) is None
 
 
 def test_models_that_are_no_plain_classifiers_are_left_to_xgboost() -> None:
     for other in ({"objective": "reg:squarederror"}, {"booster": "dart"}, {"objective": "rank:pairwise"}):
-        assert Forest.from_xgboost(bytes(grown(**other).save_raw("ubj"))) is None
+        assert xgboost_file.read_forest(bytes(grown(**other).save_raw("ubj"))) is None
 
 
 def test_a_matrix_of_other_columns_is_refused() -> None:
@@ -144,5 +168,99 @@ def test_trees_with_a_circle_are_refused() -> None:
     name = b"left_children[$l#L"
     start = content.index(name) + len(name) + 8
     looped = content[:start] + b"\x00\x00\x00\x00" + content[start + 4 :]
-    with pytest.raises(ValueError, match="tree 0 has a circle"):
-        Forest.from_xgboost(looped)
+    with pytest.raises(ValueError, match="a tree has a circle"):
+        xgboost_file.read_forest(looped)
+
+
+# LightGBM: thresholds and sums have 64 bits, categories that are named go left, and missing may be taken for 0.
+
+
+def grown_by_lightgbm(seed: int = 0, rounds: int = 8, rows: int = 400, **parameters: Any) -> lightgbm.Booster:
+    matrix, labels = leads(seed, rows)
+    fixed = {"objective": "binary", "num_threads": 1, "seed": seed, "verbosity": -1, "min_data_in_leaf": 1}
+    categories = [position for position, kind in enumerate(TYPES) if kind == "c"]
+    data = lightgbm.Dataset(matrix, label=labels, categorical_feature=categories, params={"verbosity": -1})
+    booster = lightgbm.train({**fixed, **parameters}, data, rounds)
+    return lightgbm.Booster(model_str=booster.model_to_string())
+
+
+def edges_of_lightgbm(booster: lightgbm.Booster, seed: int, n: int = 300) -> np.ndarray:
+    met: list[list[float]] = [[0.0] for _ in TYPES]
+    for tree in booster.dump_model()["tree_info"]:
+        waiting = [tree["tree_structure"]]
+        while waiting:
+            node = waiting.pop()
+            if "split_feature" in node:
+                waiting += [node["left_child"], node["right_child"]]
+                if node["decision_type"] == "<=":
+                    met[node["split_feature"]].append(node["threshold"])
+    with np.errstate(over="ignore"):
+        rows = at_the_edges([np.array(column).astype(np.float32) for column in met], seed, n)
+    rows[np.isinf(rows)] = np.nan
+    # It takes a category above -1 for 0; the encoder gives whole ones.
+    rows[:, TYPES.index("c") :] = np.trunc(rows[:, TYPES.index("c") :]) + 0.0
+    return rows
+
+
+def own_of_lightgbm(booster: lightgbm.Booster, rows: np.ndarray) -> np.ndarray:
+    found: np.ndarray = booster.predict(rows, raw_score=True, num_threads=1)
+    return found
+
+
+def compiled_of_lightgbm(booster: lightgbm.Booster) -> Forest | None:
+    return lightgbm_file.read_forest(booster.model_to_string())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    rounds=st.integers(1, 12),
+    num_leaves=st.integers(2, 64),
+    extra=st.fixed_dictionaries(
+        {},
+        optional={
+            "use_missing": st.booleans(),
+            "max_bin": st.sampled_from([2, 3, 15, 255]),
+            "max_cat_to_onehot": st.sampled_from([1, 4, 100]),
+            "cat_smooth": st.sampled_from([0.0, 10.0]),
+            "min_data_per_group": st.sampled_from([1, 50]),
+            "learning_rate": st.floats(0.01, 1),
+            "min_gain_to_split": st.sampled_from([0.0, 1.0, 1e9]),
+            "feature_fraction": st.floats(0.3, 1),
+            "boost_from_average": st.booleans(),
+            "scale_pos_weight": st.floats(0.1, 10),
+            "boosting": st.sampled_from(["gbdt", "dart", "goss"]),
+        },
+    ),
+)
+def test_any_trees_give_lightgbms_own_margins(seed: int, rounds: int, num_leaves: int, extra: dict[str, Any]) -> None:
+    booster = grown_by_lightgbm(seed, rounds, num_leaves=num_leaves, **extra)
+    rows, found = edges_of_lightgbm(booster, seed), compiled_of_lightgbm(booster)
+    assert found is not None
+    assert_bits(found, rows, own_of_lightgbm(booster, rows))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"zero_as_missing": True},
+        {"linear_tree": True},
+        {"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.5},
+        {"objective": "regression"},
+        {"num_leaves": 80, "rows": 3_000},
+    ],
+)
+def test_what_the_tables_cannot_say_is_left_to_lightgbm(other: dict[str, Any]) -> None:
+    booster = grown_by_lightgbm(**other)
+    assert compiled_of_lightgbm(booster) is None
+    rows = edges_of_lightgbm(booster, 0)
+    learner = lightgbm_trees.load(booster.model_to_string().encode())
+    assert learner.row_margin() is None
+    assert learner.margins(rows).tobytes() == own_of_lightgbm(booster, rows).tobytes()
+
+
+@pytest.mark.parametrize("threshold", [0.1, 1e-30, -1e-30, 1e300, -3e38, 16777217.0, 3.0])
+def test_a_threshold_of_64_bits_parts_the_numbers_of_32_bits_as_itself(threshold: float) -> None:
+    first = lightgbm_file._first_right(np.float64(threshold))
+    assert float(first) > threshold
+    assert float(np.nextafter(first, np.float32(-np.inf))) <= threshold

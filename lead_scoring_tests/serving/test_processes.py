@@ -263,7 +263,7 @@ from lead_scoring_assets.settings import Breaker
 served = ServedModel(1, {version.bundle!r}, {version.fingerprint!r})
 model = load_model(Path({str(world.root / "data")!r}), served, Breaker())
 assert 0 < model.scorer.probability({FEATURES!r}) < 1
-print([name for name in ("pandas", "xgboost", "sklearn", "scipy") if name in sys.modules])
+print([name for name in ("pandas", "xgboost", "lightgbm", "sklearn") if name in sys.modules])
 """
     told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert told.strip() == "[]"

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from lead_scoring_assets.errors import LakehouseError, TrainingError
 from lead_scoring_assets.models.learners import lightgbm_trees, logistic, xgboost_trees
+from lead_scoring_assets.models.learners.row_margin import RowMargin
 from lead_scoring_assets.models.recipe import Recipe
 from lead_scoring_assets.settings import Algorithm
 
@@ -23,6 +24,9 @@ class Learner(Protocol):
 
     def margins(self, matrix: Matrix) -> Floats:
         """Log odds of conversion before calibration, shape (rows,)."""
+
+    def row_margin(self) -> RowMargin | None:
+        """`margins` of one row, as a function that takes microseconds; None where only the library can."""
 
     def contributions(self, matrix: Matrix) -> Floats:
         """Exact SHAP values in log odds, shape (rows, k + 1): the base stands last, a row adds up to its margin."""

@@ -1,4 +1,7 @@
-"""Gradient-boosted trees by LightGBM (Ke et al. 2017), kept in its own text format."""
+"""Gradient-boosted trees by LightGBM (Ke et al. 2017), kept in its own text format.
+
+Trees that were read back score through `forest.py`, as XGBoost's do.
+"""
 
 import difflib
 from typing import TYPE_CHECKING
@@ -6,7 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from lead_scoring_assets.errors import TrainingError
+from lead_scoring_assets.errors import LakehouseError, TrainingError
+from lead_scoring_assets.models.learners.forest import Forest
+from lead_scoring_assets.models.learners.lightgbm_file import read_forest
+from lead_scoring_assets.models.learners.row_margin import RowMargin
 from lead_scoring_assets.models.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -40,13 +46,24 @@ PARAMETERS = (
 class LightGBMTrees:
     """A fitted booster; it reads the encoder's matrix as it is."""
 
-    def __init__(self, booster: "lightgbm.Booster") -> None:
-        self._booster = booster
+    def __init__(
+        self, content: str, *, booster: "lightgbm.Booster | None" = None, forest: Forest | None = None
+    ) -> None:
+        """`content` is the booster's text; `booster` and `forest` are what has been made of it so far."""
+        self._content = content
+        self._known_booster = booster
+        self._forest = forest
 
     def margins(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """LightGBM's own log odds, bit for bit."""
+        if self._forest is not None:
+            return self._forest.margins(matrix).astype(np.float64, copy=False)
         if not len(matrix):
             return np.empty(0)
         return np.asarray(self._booster.predict(matrix, raw_score=True, num_threads=1), dtype=np.float64)
+
+    def row_margin(self) -> RowMargin | None:
+        return None if self._forest is None else self._forest.row_margin()
 
     def contributions(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Exact SHAP values of the trees (Lundberg et al. 2020), the base last."""
@@ -55,13 +72,23 @@ class LightGBMTrees:
         return np.asarray(self._booster.predict(matrix, pred_contrib=True, num_threads=1), dtype=np.float64)
 
     def to_bytes(self) -> bytes:
-        text: str = self._booster.model_to_string()
-        return text.encode()
+        return self._content.encode()
 
     def importance(self) -> npt.NDArray[np.float64]:
         """Share of the loss reduction ("gain") that each column's splits brought."""
         gain = np.asarray(self._booster.feature_importance("gain"), dtype=np.float64)
         return gain / (gain.sum() or 1.0)
+
+    @property
+    def _booster(self) -> "lightgbm.Booster":
+        if self._known_booster is None:
+            try:
+                self._known_booster = _booster_of(self._content)
+            except ValueError as problem:
+                raise LakehouseError(
+                    f"the installed LightGBM cannot read the model ({problem}): install the locked environment, or train again."
+                ) from None
+        return self._known_booster
 
 
 def fit(
@@ -104,18 +131,25 @@ def fit(
         # What follows is the place in LightGBM's own source.
         raise TrainingError(_explain(str(problem).splitlines()[0].split(" at /")[0])) from problem
     # Read back: scores come from the text everywhere, also right after the training.
-    return LightGBMTrees(lightgbm.Booster(model_str=booster.model_to_string()))
+    content = booster.model_to_string()
+    return LightGBMTrees(content, booster=_booster_of(content))
 
 
 def load(content: bytes) -> LightGBMTrees:
-    """The booster that `to_bytes` wrote; ValueError where the content is none."""
-    import lightgbm
-
+    """The booster that `to_bytes` wrote; ValueError or KeyError where the content is none."""
     if b"\nend of trees\n" not in content:
         # LightGBM reads on behind the end of a text that was cut off, and takes the whole process with it.
         raise ValueError("it has no end")
+    text = content.decode()
+    forest = read_forest(text)
+    return LightGBMTrees(text, forest=forest, booster=None if forest else _booster_of(text))
+
+
+def _booster_of(content: str) -> "lightgbm.Booster":
+    import lightgbm
+
     try:
-        return LightGBMTrees(lightgbm.Booster(model_str=content.decode()))
+        return lightgbm.Booster(model_str=content)
     except lightgbm.basic.LightGBMError as problem:
         raise ValueError(str(problem)) from None
 

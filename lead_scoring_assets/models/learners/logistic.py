@@ -5,7 +5,7 @@ Its own transform (`effects.py`) lies in the JSON: what a number is clipped, cen
 
 import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from lead_scoring_assets.errors import TrainingError
 from lead_scoring_assets.models.learners.effects import CategoryEffect, Effect, NumberEffect, blank_effect
-from lead_scoring_assets.models.learners.one_row import RowMargin
+from lead_scoring_assets.models.learners.row_margin import RowMargin
 from lead_scoring_assets.models.recipe import Recipe
 
 Floats = npt.NDArray[np.float64]
@@ -39,9 +39,9 @@ class LogisticModel:
         """`margins` of one row, as a function; bit for bit, because it adds in the same order."""
         base, columns = self._base, [*zip([effect.of_one for effect in self.effects], self.means, strict=True)]
 
-        def margin(row: Sequence[float]) -> float:
+        def margin(row: npt.NDArray[np.float32]) -> float:
             total = base
-            for (of_one, mean), value in zip(columns, row, strict=True):
+            for (of_one, mean), value in zip(columns, row.tolist(), strict=True):
                 total += of_one(value) - mean
             return total
 

@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from lead_scoring_assets.errors import LakehouseError, TrainingError
 from lead_scoring_assets.models.learners.forest import Forest
+from lead_scoring_assets.models.learners.row_margin import RowMargin
+from lead_scoring_assets.models.learners.xgboost_file import read_forest
 from lead_scoring_assets.models.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -40,10 +42,8 @@ class XGBoostTrees:
             return np.empty(0)
         return np.asarray(self._booster.predict(self._data(matrix), output_margin=True), dtype=np.float64)
 
-    @property
-    def forest(self) -> Forest | None:
-        """The trees as tables of bit masks; None where XGBoost itself scores."""
-        return self._forest
+    def row_margin(self) -> RowMargin | None:
+        return None if self._forest is None else self._forest.row_margin()
 
     def contributions(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Exact SHAP values of the trees (Lundberg et al. 2020), the base last.
@@ -131,7 +131,7 @@ def load(content: bytes) -> XGBoostTrees:
     if not (content.startswith(b"{L") and content.endswith(b"}") and b"gradient_booster" in content):
         # What is no object of UBJSON can take the whole process with it.
         raise ValueError("it is not a whole file of XGBoost")
-    forest = Forest.from_xgboost(content)
+    forest = read_forest(content)
     return XGBoostTrees(content, forest=forest, booster=None if forest else _booster_of(content))
 
 

@@ -1,75 +1,42 @@
 """One row at a time: the same numbers, bit for bit, as whole tables give; down to the calibrated probability."""
 
 import math
+import struct
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-import xgboost
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lead_scoring_assets.errors import ScoringError
-from lead_scoring_assets.models import row_scorer
 from lead_scoring_assets.models.calibration import Calibrator
 from lead_scoring_assets.models.encoder import Encoder
 from lead_scoring_assets.models.learners import effects as effects_of
 from lead_scoring_assets.models.learners import lightgbm_trees, logistic, xgboost_trees
-from lead_scoring_assets.models.learners.forest import Forest
-from lead_scoring_assets.models.learners.one_row import one_row
 from lead_scoring_assets.models.row_scorer import RowScorer
 from lead_scoring_assets.models.scorer import Scorer
 from lead_scoring_tests.models.scored_leads import RECIPES, SHIPPED, STEEPER, leads
-from lead_scoring_tests.models.test_forest import TYPES, compiled, grown, own, rows_at_the_edges
+from lead_scoring_tests.models.test_forest import grown
 
 ENCODER = Encoder(numeric=("x", "y"), categories={"colour": ("red", "green", "blue")})
 NUMBERS = st.none() | st.floats() | st.integers(-(2**53), 2**53) | st.sampled_from([1e39, -1e39, 3.4028235677973366e38])
 
 
-def by_rows(booster: xgboost.Booster, rows: np.ndarray) -> np.ndarray:
-    margin = one_row(compiled(booster))
-    return np.array([margin(row) for row in rows.tolist()], np.float32)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    seed=st.integers(0, 10_000),
-    rounds=st.integers(1, 12),
-    max_depth=st.integers(1, 6),
-    base_score=st.floats(0.001, 0.999),
-    one_hot=st.sampled_from([1, 4, 100]),
-)
-def test_any_trees_give_xgboosts_own_margins(
-    seed: int, rounds: int, max_depth: int, base_score: float, one_hot: int
-) -> None:
-    booster = grown(seed, rounds, max_depth=max_depth, base_score=base_score, max_cat_to_onehot=one_hot)
-    rows = rows_at_the_edges(booster, seed, 100)
-    assert by_rows(booster, rows).tobytes() == own(booster, rows).tobytes()
-
-
-@pytest.mark.parametrize("most", [16, 17, 32, 33, 64])
-def test_each_width_of_the_masks_and_many_trees(most: int) -> None:
-    booster = grown(max_leaves=most, max_depth=0, grow_policy="lossguide", rows=2_000, rounds=150)
-    rows = rows_at_the_edges(booster, most, 200)
-    assert by_rows(booster, rows).tobytes() == own(booster, rows).tobytes()
-
-
-def test_trees_that_never_split() -> None:
-    booster = grown(rounds=2, gamma=1e9)
-    rows = rows_at_the_edges(booster, 0, 5)
-    assert by_rows(booster, rows).tobytes() == own(booster, rows).tobytes()
-
-
+@example(x=math.inf, y=1e39, colour="red")
+@example(x=-math.inf, y=None, colour=None)
+# Two numbers whose bytes have an infinite one between them.
+@example(x=struct.unpack("f", b"\x01\x01\x00\x00")[0], y=struct.unpack("f", b"\x80\x7f\x01\x01")[0], colour="blue")
 @given(x=NUMBERS, y=NUMBERS, colour=st.sampled_from(["red", "green", "blue", "purple", "", None]))
 def test_a_row_is_encoded_as_a_table_is(x: Any, y: Any, colour: str | None) -> None:
     row = {"x": x, "y": y, "colour": colour, "other": 1}
-    found = np.array([ENCODER.encode_row(row)], np.float32)
+    found = ENCODER.encode_row(row)[None]
     frame = ENCODER.encode(pd.DataFrame([row], dtype=object))
     assert np.array_equal(found, frame, equal_nan=True)
     assert np.array_equal(ENCODER.encode_rows([row, row]), np.concatenate([frame, frame]), equal_nan=True)
-    assert not any(math.isinf(value) for value in ENCODER.encode_row(row))
+    assert not np.isinf(found).any()
 
 
 def test_a_missing_feature_is_no_null() -> None:
@@ -103,7 +70,7 @@ def test_a_lead_has_one_score_whichever_way_it_came(algorithm: str) -> None:
     fitted = fit.fit(RECIPES[algorithm], matrix, labels, None, SHIPPED.feature_types)
     scorer = Scorer(fit.load(fitted.to_bytes()), SHIPPED, RECIPES[algorithm], STEEPER)
     one = RowScorer(scorer)
-    assert one.path == ("library" if algorithm == "lightgbm" else "one_row")
+    assert one.path == "one_row"
     records = some.astype(object).where(some.notna(), None).to_dict("records")
     expected = scorer.batch_probabilities(pa.RecordBatch.from_pandas(some)).tolist()
     assert [one.probability(record) for record in records] == expected
@@ -140,7 +107,7 @@ def test_one_row_of_the_logistic_regression(columns: list[Any], weights: list[fl
         [[values[i % len(values)] for *_, values in columns for _ in range(2)] for i in range(longest)], np.float32
     )
     margin = model.row_margin()
-    assert np.array([margin(row) for row in rows.tolist()]).tobytes() == model.margins(rows).tobytes()
+    assert np.array([margin(row) for row in rows]).tobytes() == model.margins(rows).tobytes()
 
 
 def test_tables_that_disagree_with_the_library_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,8 +117,9 @@ def test_tables_that_disagree_with_the_library_are_not_used(monkeypatch: pytest.
     scorer = Scorer(learner, encoder, RECIPES["xgboost"], STEEPER)
     golden = [{"a": a, "b": 0.5, "c": None, "d": "y", "e": "7"} for a in (-2.0, 0.0, 3.0)]
     assert RowScorer(scorer, golden).path == "one_row"
-    right = one_row(compiled(booster))
-    monkeypatch.setattr(row_scorer, "one_row", lambda _: lambda row: right(row) + (row[0] == 3.0) * 1e-7)
+    right = learner.row_margin()
+    assert right is not None
+    monkeypatch.setattr(learner, "row_margin", lambda: lambda row: right(row) + (row[0] == 3.0) * 1e-7)
     wary = RowScorer(scorer, golden)
     assert wary.path == "library"
     assert [wary.probability(row) for row in golden] == scorer.row_probabilities(golden).tolist()
@@ -162,12 +130,9 @@ def test_log_odds_that_are_no_number_are_refused() -> None:
         def margins(self, matrix: np.ndarray) -> np.ndarray:
             return np.full(len(matrix), np.nan)
 
+        def row_margin(self) -> None:
+            return None
+
     broken = RowScorer(Scorer(Broken(), ENCODER, RECIPES["logistic"], STEEPER))  # type: ignore[arg-type]
     with pytest.raises(ScoringError, match="finite number"):
         broken.probability({"x": 1.0, "y": None, "colour": "red"})
-
-
-def test_the_kinds_of_columns_are_those_that_were_tried() -> None:
-    found = Forest.from_xgboost(bytes(grown(rounds=30).save_raw("ubj")))
-    assert found is not None
-    assert {column.thresholds is None for column in found.columns} == {TYPES[0] == "c", TYPES[-1] == "c"}
