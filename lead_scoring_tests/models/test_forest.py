@@ -1,5 +1,6 @@
 """The tables of bit masks: XGBoost's and LightGBM's own margins, bit for bit, whatever the trees and the rows."""
 
+from itertools import permutations
 from typing import Any
 
 import lightgbm
@@ -19,6 +20,7 @@ from lead_scoring_assets.models.learners import (
     xgboost_trees,
 )
 from lead_scoring_assets.models.learners.forest import Forest
+from lead_scoring_assets.models.learners.trees import Tree
 
 TYPES = ["q", "q", "q", "c", "c"]
 CATEGORIES = (3, 40)
@@ -257,6 +259,81 @@ def test_what_the_tables_cannot_say_is_left_to_lightgbm(other: dict[str, Any]) -
     learner = lightgbm_trees.load(booster.model_to_string().encode())
     assert learner.row_margin() is None
     assert learner.margins(rows).tobytes() == own_of_lightgbm(booster, rows).tobytes()
+
+
+# Contributions.
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    rounds=st.integers(1, 12),
+    max_depth=st.integers(1, 6),
+    one_hot=st.sampled_from([1, 4, 100]),
+)
+def test_contributions_are_xgboosts_own(seed: int, rounds: int, max_depth: int, one_hot: int) -> None:
+    """Which has 32 bits for them."""
+    booster = grown(seed, rounds, max_depth=max_depth, max_cat_to_onehot=one_hot)
+    rows = rows_at_the_edges(booster, seed, 60)
+    expected = booster.predict(xgboost.DMatrix(rows, feature_types=TYPES, nthread=1), pred_contribs=True)
+    np.testing.assert_allclose(compiled(booster).contributions(rows), expected, rtol=1e-4, atol=1e-4)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    rounds=st.integers(1, 12),
+    num_leaves=st.integers(2, 64),
+    use_missing=st.booleans(),
+)
+def test_contributions_are_lightgbms_own(seed: int, rounds: int, num_leaves: int, use_missing: bool) -> None:
+    booster = grown_by_lightgbm(seed, rounds, num_leaves=num_leaves, use_missing=use_missing)
+    rows, found = edges_of_lightgbm(booster, seed, 60), compiled_of_lightgbm(booster)
+    assert found is not None
+    expected = booster.predict(rows, pred_contrib=True, num_threads=1)
+    np.testing.assert_allclose(found.contributions(rows), expected, rtol=1e-9, atol=1e-9)
+
+
+def expected_of(tree: Tree, row: np.ndarray, known: set[int], node: int = 0) -> float:
+    """The value of a leaf; where the column that is asked is not known, both ways, weighed by training rows."""
+    split = tree.splits[node]
+    if split is None:
+        return float(tree.values[node])
+    ways = [tree.left[node], tree.right[node]]
+    if split.column not in known:
+        return sum(tree.covers[way] / tree.covers[node] * expected_of(tree, row, known, way) for way in ways)
+    value = row[split.column]
+    if np.isnan(value):
+        goes_left = split.missing_goes_left
+    elif split.categories is None:
+        goes_left = bool(value < split.threshold)
+    else:
+        goes_left = (int(value) in split.categories) == split.named_go_left
+    return expected_of(tree, row, known, ways[0 if goes_left else 1])
+
+
+def test_contributions_are_shapley_values_by_their_definition() -> None:
+    """The mean, over all orders in which columns may become known, of what a column changes."""
+    booster = grown(rounds=3, max_depth=6)
+    found = compiled(booster)
+    orders = [*permutations(range(len(TYPES)))]
+    for row in rows_at_the_edges(booster, 4, 10):
+        expected = np.zeros(len(TYPES) + 1)
+        expected[-1] = float(found.base) + sum(expected_of(tree, row, set()) for tree in found.trees)
+        for order in orders:
+            for place, column in enumerate(order):
+                before, after = set(order[:place]), set(order[: place + 1])
+                change = sum(expected_of(t, row, after) - expected_of(t, row, before) for t in found.trees)
+                expected[column] += change / len(orders)
+        np.testing.assert_allclose(found.contributions(row[None])[0], expected, rtol=0, atol=1e-6)
+
+
+def test_a_forest_of_no_splits_has_a_base_and_no_contributions() -> None:
+    found = compiled(grown(rounds=2, gamma=1e9))
+    rows = np.zeros((3, 5), np.float32)
+    told = found.contributions(rows)
+    assert not told[:, :-1].any()
+    np.testing.assert_allclose(told[:, -1], found.margins(rows), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("threshold", [0.1, 1e-30, -1e-30, 1e300, -3e38, 16777217.0, 3.0])

@@ -7,18 +7,21 @@ precision.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from lead_scoring_assets.errors import ScoringError
+from lead_scoring_assets.models.learners.paths import Paths, adding_up, paths_of
 from lead_scoring_assets.models.learners.row_margin import RowMargin
 from lead_scoring_assets.models.learners.trees import Singles, Split, Tree
 
 Masks = npt.NDArray[Any]
 """One bit for each leaf of a tree."""
 Sums = npt.NDArray[np.floating[Any]]
+Doubles = npt.NDArray[np.float64]
 
 _WIDTHS = (16, 32, 64)
 # Beyond a processor's caches a library's own walk from node to node is no slower.
@@ -43,7 +46,8 @@ class Forest:
     categories that have a bin of their own; where its masks begin. `thresholds`: rising in each column; a number's bin is how
     many it reaches. `masks`: for each bin the leaves that stay reachable, shape (bins, trees); a column's last bin is for
     missing, a category's last but one for all that have none. `roots`: of each tree, all of its leaves. `leaves`: their
-    values, shape (trees, most leaves), and `base`, which every row begins with: of the type that sums have.
+    values, shape (trees, most leaves), and `base`, which every row begins with: of the type that sums have. `trees`: what
+    the tables were made of.
     """
 
     width: int
@@ -53,6 +57,7 @@ class Forest:
     roots: Masks
     leaves: Sums
     base: Any
+    trees: Sequence[Tree]
 
     @classmethod
     def of(cls, trees: Sequence[Tree], width: int, base: np.floating[Any]) -> Self | None:
@@ -85,6 +90,7 @@ class Forest:
             roots=roots,
             leaves=leaves,
             base=base,
+            trees=trees,
         )
 
     def margins(self, matrix: Singles) -> Sums:
@@ -114,6 +120,26 @@ class Forest:
         of_row(np.full(self.width, np.nan, np.float32))
         return of_row
 
+    def contributions(self, matrix: Singles) -> Doubles:
+        """Exact SHAP values of each row of `matrix`, as `paths.py` has them, shape (rows, width + 1); the base stands last.
+
+        Raises:
+            ScoringError: as for `margins`.
+        """
+        from lead_scoring_assets.models.learners.kernel import add_contributions
+
+        self._refuse_width(matrix.shape[1])
+        found = np.zeros((len(matrix), self.width + 1))
+        found[:, -1] = self._paths.base
+        add_contributions(
+            np.ascontiguousarray(matrix), self.columns, self.thresholds, self.masks, *self._paths[1:], found
+        )
+        return adding_up(found, self.margins(matrix))
+
+    @cached_property
+    def _paths(self) -> Paths:
+        return paths_of(self.trees, self.columns[:, 0].tolist(), float(self.base))
+
     @property
     def _tables(self) -> tuple[Any, ...]:
         return self.columns, self.thresholds, self.masks, self.roots, self.leaves, self.base
@@ -125,9 +151,9 @@ class Forest:
 
 def _take_apart(tree: Tree, number: int, asked: dict[int, list[_Parted]]) -> Sums:
     """The values of a tree's leaves from left to right; its splits are appended to those of their columns."""
-    leaves, splits = tree.parted()
+    leaves = tree.leaves()
     everywhere = (1 << len(leaves)) - 1
-    for split, left, right in splits:
+    for split, left, right in tree.parted():
         asked[split.column].append(_Parted(number, split, everywhere & ~right, everywhere & ~left))
     return tree.values[leaves]
 

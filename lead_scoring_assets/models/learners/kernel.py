@@ -1,4 +1,4 @@
-"""The loop over a forest's tables, compiled by Numba when it is first called; no compiler is needed on the machine.
+"""The loops over a forest's tables, compiled by Numba when they are first called; no compiler is needed on the machine.
 
 The compiled code is kept beside this file, or in the user's cache where that cannot be written.
 """
@@ -26,28 +26,31 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @_compiled
+def bin_of(value: Any, start: int, bins: int, thresholds: Any) -> Any:
+    """A value's bin among those of its column."""
+    if value != value:
+        return abs(bins) + 1
+    if bins < 0:
+        return int(value) if 0 <= value < -bins else -bins
+    place, among = start, bins
+    while among > 0:
+        half = among >> 1
+        if thresholds[place + half] <= value:
+            place += half + 1
+            among -= half + 1
+        else:
+            among = half
+    return place - start
+
+
+@_compiled
 def margin(row: Any, columns: Any, thresholds: Any, masks: Any, roots: Any, leaves: Any, base: Any) -> Any:
     """What a row adds up to; arguments as `Forest` holds them, `row` as 32-bit numbers with NaN for missing."""
     reachable = roots.copy()
     trees = len(roots)
     for column in range(len(columns)):
         position, start, bins, first = columns[column]
-        value = row[position]
-        if value != value:
-            place = abs(bins) + 1
-        elif bins >= 0:
-            place, among = start, bins
-            while among > 0:
-                half = among >> 1
-                if thresholds[place + half] <= value:
-                    place += half + 1
-                    among -= half + 1
-                else:
-                    among = half
-            place -= start
-        else:
-            place = int(value) if 0 <= value < -bins else -bins
-        met = masks[first + place]
+        met = masks[first + bin_of(row[position], start, bins, thresholds)]
         for tree in range(trees):
             reachable[tree] &= met[tree]
     total = base
@@ -63,3 +66,61 @@ def add_margins(
     """`margin` of each row of `matrix`, into `found`."""
     for row in range(len(matrix)):
         found[row] = margin(matrix[row], columns, thresholds, masks, roots, leaves, base)
+
+
+@_compiled
+def add_contributions(
+    matrix: Any,
+    columns: Any,
+    thresholds: Any,
+    masks: Any,
+    trees: Any,
+    bits: Any,
+    values: Any,
+    starts: Any,
+    asked: Any,
+    shares: Any,
+    weights: Any,
+    found: Any,
+) -> None:
+    """Shapley values of each row of `matrix`, added to `found`; from `trees` on the arguments are as `Paths` holds them."""
+    at = np.empty(len(columns), np.int64)
+    known = np.empty(len(weights), np.int64)
+    # Coefficients of ∏ (z + x) over the columns whose value goes the leaf's way.
+    sizes = np.empty(len(weights) + 1)
+    for row in range(len(matrix)):
+        for column in range(len(columns)):
+            position, start, bins, first = columns[column]
+            at[column] = first + bin_of(matrix[row, position], start, bins, thresholds)
+        for leaf in range(len(values)):
+            begin, end = starts[leaf], starts[leaf + 1]
+            m, tree, bit = end - begin, trees[leaf], bits[leaf]
+            reached, value = 0, values[leaf]
+            sizes[0] = 1.0
+            for place in range(begin, end):
+                if (np.uint64(masks[at[asked[place]], tree]) >> bit) & np.uint64(1):
+                    z = shares[place]
+                    sizes[reached + 1] = sizes[reached]
+                    for size in range(reached, 0, -1):
+                        sizes[size] = sizes[size] * z + sizes[size - 1]
+                    sizes[0] *= z
+                    known[reached] = place
+                    reached += 1
+                else:
+                    value *= shares[place]
+            if reached < m:
+                total = 0.0
+                for size in range(reached + 1):
+                    total += weights[m, size] * sizes[size]
+                for place in range(begin, end):
+                    if not (np.uint64(masks[at[asked[place]], tree]) >> bit) & np.uint64(1):
+                        found[row, columns[asked[place], 0]] -= value * total
+            for number in range(reached):
+                # The product without this column's own factor, by division.
+                z = shares[known[number]]
+                size_without = sizes[reached]
+                total = weights[m, reached - 1] * size_without
+                for size in range(reached - 1, 0, -1):
+                    size_without = sizes[size] - z * size_without
+                    total += weights[m, size - 1] * size_without
+                found[row, columns[asked[known[number]], 0]] += (1 - z) * value * total

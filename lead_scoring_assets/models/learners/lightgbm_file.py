@@ -44,7 +44,7 @@ def _tree(told: Mapping[str, str]) -> Tree:
     values = _numbers(told["leaf_value"])
     inner = int(told["num_leaves"]) - 1
     if inner == 0:
-        return Tree([-1], [-1], [None], values)
+        return Tree([-1], [-1], [None], values, [1.0])
     left, right = (
         [child if child >= 0 else inner + ~child for child in map(int, told[name].split())]
         for name in ("left_child", "right_child")
@@ -56,8 +56,8 @@ def _tree(told: Mapping[str, str]) -> Tree:
         _split(column, threshold, decision, named)
         for column, threshold, decision in zip(columns, thresholds, decisions, strict=True)
     ]
-    leaves = len(values)
-    return Tree(left, right, [*splits, *[None] * leaves], np.concatenate([np.zeros(inner), values]))
+    covers = [float(count) for name in ("internal_count", "leaf_count") for count in told[name].split()]
+    return Tree(left, right, [*splits, *[None] * len(values)], np.concatenate([np.zeros(inner), values]), covers)
 
 
 def _split(column: int, threshold: np.float64, decision: int, named: list[npt.NDArray[np.int64]]) -> Split:

@@ -4,6 +4,7 @@ Trees that were read back score through `forest.py`, as XGBoost's do.
 """
 
 import difflib
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,6 +68,8 @@ class LightGBMTrees:
 
     def contributions(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Exact SHAP values of the trees (Lundberg et al. 2020), the base last."""
+        if self._explaining is not None:
+            return self._explaining.contributions(matrix)
         if not len(matrix):
             return np.empty((0, matrix.shape[1] + 1))
         return np.asarray(self._booster.predict(matrix, pred_contrib=True, num_threads=1), dtype=np.float64)
@@ -78,6 +81,11 @@ class LightGBMTrees:
         """Share of the loss reduction ("gain") that each column's splits brought."""
         gain = np.asarray(self._booster.feature_importance("gain"), dtype=np.float64)
         return gain / (gain.sum() or 1.0)
+
+    @cached_property
+    def _explaining(self) -> Forest | None:
+        """Right after the training as well: so one model explains a row in one way, to the last bit."""
+        return self._forest or read_forest(self._content)
 
     @property
     def _booster(self) -> "lightgbm.Booster":

@@ -10,7 +10,7 @@ import numpy.typing as npt
 Singles = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Split:
     """A question that a node asks of a column.
 
@@ -25,14 +25,18 @@ class Split:
     named_go_left: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Tree:
-    """Nodes by number, the root first: its children, and what it asks; None makes it a leaf. `values`: of leaves."""
+    """Nodes by number, the root first: its children, and what it asks; None makes it a leaf. `values`: of leaves.
+
+    `covers`: how much of the training rows came by, as the library weighs them.
+    """
 
     left: Sequence[int]
     right: Sequence[int]
     splits: Sequence[Split | None]
     values: npt.NDArray[np.floating[Any]]
+    covers: Sequence[float]
 
     def order(self) -> list[int]:
         """The nodes, each before those below it, leaves from left to right.
@@ -51,19 +55,41 @@ class Tree:
                 raise ValueError("a tree has a circle")
         return order
 
-    def parted(self) -> tuple[list[int], Iterator[tuple[Split, int, int]]]:
-        """The leaves from left to right; and of each split the leaves, as bits, below its left and below its right.
+    def leaves(self) -> list[int]:
+        """The nodes that are leaves, from left to right.
 
         Raises:
             ValueError: as for `order`.
         """
-        order = self.order()
-        leaves = [node for node in order if self.splits[node] is None]
-        below = {node: 1 << place for place, node in enumerate(leaves)}
-        for node in reversed(order):
-            if self.splits[node] is not None:
-                below[node] = below[self.left[node]] | below[self.right[node]]
-        asked = ((node, self.splits[node]) for node in reversed(order))
-        return leaves, (
-            (split, below[self.left[node]], below[self.right[node]]) for node, split in asked if split is not None
-        )
+        return [node for node in self.order() if self.splits[node] is None]
+
+    def parted(self) -> Iterator[tuple[Split, int, int]]:
+        """Of each split the leaves below its left and below its right, as bits: the first leaf is the lowest.
+
+        Raises:
+            ValueError: as for `order`.
+        """
+        below = {node: 1 << place for place, node in enumerate(self.leaves())}
+        for node in reversed(self.order()):
+            split = self.splits[node]
+            if split is not None:
+                left, right = below[self.left[node]], below[self.right[node]]
+                below[node] = left | right
+                yield split, left, right
+
+    def paths(self) -> Iterator[dict[int, float]]:
+        """Of each leaf, from left to right, the columns that are asked on the way to it; and the share of the training rows
+        that goes its way at these questions, however often the column is asked."""
+        waiting: list[tuple[int, dict[int, float]]] = [(0, {})]
+        while waiting:
+            node, path = waiting.pop()
+            split = self.splits[node]
+            if split is None:
+                yield path
+                continue
+            # Where nobody came by, nobody went on.
+            share = path.get(split.column, 1.0) / (self.covers[node] or 1.0)
+            waiting += [
+                (child, {**path, split.column: share * self.covers[child]})
+                for child in (self.right[node], self.left[node])
+            ]

@@ -52,7 +52,7 @@ def _tree(found: Mapping[str, Any]) -> Tree:
             zip(left, found["split_indices"].tolist(), found["default_left"], found["split_type"], strict=True)
         )
     ]
-    return Tree(left, right, splits, conditions)
+    return Tree(left, right, splits, conditions, found["sum_hessian"].tolist())
 
 
 def _base_margin(base_score: str) -> np.float32:

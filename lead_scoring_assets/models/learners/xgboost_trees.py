@@ -1,10 +1,11 @@
 """Gradient-boosted trees by XGBoost (Chen and Guestrin 2016), kept in its own binary format (UBJSON).
 
 Trees that were read back score through `forest.py`, which gives the same bits; `save_bundle` compares both before a model is
-kept. XGBoost itself is imported for what the tables do not give: training, contributions, and trees that are too large.
+kept. XGBoost itself is imported for what the tables do not give: training, importance, and trees that are too large.
 """
 
 import warnings
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,15 +13,13 @@ import numpy.typing as npt
 
 from lead_scoring_assets.errors import LakehouseError, TrainingError
 from lead_scoring_assets.models.learners.forest import Forest
+from lead_scoring_assets.models.learners.paths import adding_up
 from lead_scoring_assets.models.learners.row_margin import RowMargin
 from lead_scoring_assets.models.learners.xgboost_file import read_forest
 from lead_scoring_assets.models.recipe import Recipe
 
 if TYPE_CHECKING:
     import xgboost
-
-# More than 32-bit sums can lose: such a difference is not rounding, and must stay visible.
-_MOST_ROUNDING = 1e-3
 
 
 class XGBoostTrees:
@@ -46,21 +45,13 @@ class XGBoostTrees:
         return None if self._forest is None else self._forest.row_margin()
 
     def contributions(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        """Exact SHAP values of the trees (Lundberg et al. 2020), the base last.
-
-        XGBoost adds them up in 32 bits; what that rounds off is spread over the columns in proportion, so that a row
-        adds up to its margin.
-        """
+        """Exact SHAP values of the trees (Lundberg et al. 2020), the base last."""
+        if self._explaining is not None:
+            return self._explaining.contributions(matrix)
         if not len(matrix):
             return np.empty((0, matrix.shape[1] + 1))
-        data = self._data(matrix)
-        values = np.asarray(self._booster.predict(data, pred_contribs=True), dtype=np.float64)
-        lost = self.margins(matrix) - values.sum(axis=1)
-        size = np.abs(values[:, :-1])
-        total = size.sum(axis=1)
-        is_rounding = (np.abs(lost) < _MOST_ROUNDING) & (total > 0)
-        values[:, :-1] += size * np.where(is_rounding, lost / np.where(total > 0, total, 1), 0)[:, None]
-        return values
+        values = np.asarray(self._booster.predict(self._data(matrix), pred_contribs=True), dtype=np.float64)
+        return adding_up(values, self.margins(matrix))
 
     def to_bytes(self) -> bytes:
         return self._content
@@ -70,6 +61,11 @@ class XGBoostTrees:
         gain = self._booster.get_score(importance_type="total_gain")
         found = np.array([gain.get(f"f{i}", 0.0) for i in range(self._booster.num_features())], dtype=np.float64)
         return found / (found.sum() or 1.0)
+
+    @cached_property
+    def _explaining(self) -> Forest | None:
+        """Right after the training as well: so one model explains a row in one way, to the last bit."""
+        return self._forest or read_forest(self._content)
 
     @property
     def _booster(self) -> "xgboost.Booster":
