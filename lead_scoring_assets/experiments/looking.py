@@ -29,8 +29,6 @@ def what_is_missing(installation: Installation) -> str | None:
     """Why nothing can be read yet; None: it can."""
     if not installation.lakehouse.exists(SERVED):
         return f"no answer has been logged yet (table {SERVED})"
-    if labels_until(installation) is None:
-        return f"no label is known yet (table {LABELS})"
     return None
 
 
@@ -52,7 +50,8 @@ def next_reading(installation: Installation) -> tuple[str | None, str]:
         return f"{name}/overtaken", why
     if missing := what_is_missing(installation):
         return None, f"experiment {name!r} runs, but {missing}"
-    day, labels = installation.clock.now(), installation.lakehouse.version(LABELS)
+    day, lakehouse = installation.clock.now(), installation.lakehouse
+    labels = lakehouse.version(LABELS) if lakehouse.exists(LABELS) else "none"
     return f"{name}/{day:%Y-%m-%d}/labels-{labels}", "a reading is due"
 
 
@@ -67,17 +66,17 @@ def look(installation: Installation, status: Status) -> Reading:
         raise ExperimentError(
             f"experiment {name!r} has not begun: expected one that runs. Start it with `lead-scoring experiment start`."
         )
-    until, missing = labels_until(installation), what_is_missing(installation)
-    if missing or until is None:
+    if missing := what_is_missing(installation):
         raise ExperimentError(
-            f"experiment {name!r} cannot be read: {missing}. It can as soon as leads have been scored and labelled."
+            f"experiment {name!r} cannot be read: {missing}. It can as soon as leads have been scored."
         )
+    until = labels_until(installation)
     lakehouse, settings = installation.lakehouse, installation.settings
     has_activities = lakehouse.exists(ACTIVITIES)
     tables = Tables(
         served=lakehouse.scan(SERVED),
-        labels=lakehouse.scan(LABELS),
-        labels_until=until,
+        labels=None if until is None else lakehouse.scan(LABELS),
+        labels_until=until or status.started_at,
         activities=lakehouse.scan(ACTIVITIES) if has_activities else None,
     )
     said = installation.events.events(kind=FEEDBACK, subject=name)

@@ -42,9 +42,11 @@ WHERE e.lead_id NOT IN (SELECT lead_id FROM decided_before)
 ORDER BY e.counted_at, e.lead_id
 """  # noqa: S608  # only our own names are pasted in
 
-NO_ACTIVITIES = pa.schema(
-    [("lead_id", pa.string()), ("rep", pa.string())]
-    + [(name, pa.timestamp("us", tz="UTC")) for name in ("occurred_at", "known_at")]
+_MOMENT = pa.timestamp("us", tz="UTC")
+_REP: list[tuple[str, pa.DataType]] = [("lead_id", pa.string()), ("rep", pa.string())]
+NO_ACTIVITIES = pa.schema([*_REP, ("occurred_at", _MOMENT), ("known_at", _MOMENT)])
+NO_LABELS = pa.schema(
+    [*_REP, ("label", pa.int64()), ("label_known_at", _MOMENT), ("deal_value", pa.float64()), ("currency", pa.string())]
 )
 
 
@@ -73,7 +75,9 @@ class Outcomes:
         return len(self.converted)
 
 
-def outcomes_at_age(exposed: pa.Table, labels: Any, activities: Any | None, age_days: int, as_of: datetime) -> Outcomes:
+def outcomes_at_age(
+    exposed: pa.Table, labels: Any | None, activities: Any | None, age_days: int, as_of: datetime
+) -> Outcomes:
     """What was known of each exposed lead when it was `age_days` past its first answer, of those that are so old at `as_of`.
 
     The same limit for both arms, so that an arm that has run for longer has no advantage; what becomes known later changes
@@ -81,13 +85,17 @@ def outcomes_at_age(exposed: pa.Table, labels: Any, activities: Any | None, age_
 
     Args:
         exposed: of `exposed_leads`.
-        labels: `ground_truth_labels`, complete up to `as_of`.
+        labels: `ground_truth_labels`, complete up to `as_of`; None where there are none yet.
         activities: `raw_activities`; None where there are none.
         age_days: the conversion window, or less for an earlier reading.
         as_of: the moment of the reading.
     """
-    told = activities if activities is not None else NO_ACTIVITIES.empty_table()
-    found = query(_OUTCOMES, {"exposed": exposed, "labels": labels, "activities": told}, [age_days, as_of])
+    tables = {
+        "exposed": exposed,
+        "labels": labels if labels is not None else NO_LABELS.empty_table(),
+        "activities": activities if activities is not None else NO_ACTIVITIES.empty_table(),
+    }
+    found = query(_OUTCOMES, tables, [age_days, as_of])
     return Outcomes(
         age_days=age_days,
         unit=_texts(found, "unit_id"),

@@ -46,12 +46,16 @@ FROM answered GROUP BY arm
 """
 
 
+_NO_LABELS = "no label is known yet: who was exposed, in which ratio, and the guardrails are all that can be told"
+
+
 @dataclass(frozen=True)
 class Tables:
-    """What is read: served_predictions, ground_truth_labels (complete up to `labels_until`), raw_activities if there are any."""
+    """What is read: served_predictions; ground_truth_labels, complete up to `labels_until`, and raw_activities, if there are
+    any."""
 
     served: Any
-    labels: Any
+    labels: Any | None
     labels_until: datetime
     activities: Any | None = None
 
@@ -142,7 +146,10 @@ def read_experiment(
             sample_ratio_figure(ratio, len(units) - treated, treated),
         ),
         decision=decide_experiment(evidence, experiment),
-        warnings=tuple(_warnings(experiment, units, outcomes, answers)),
+        warnings=(
+            *(() if tables.labels is not None else (_NO_LABELS,)),
+            *_warnings(experiment, units, outcomes, answers),
+        ),
         by_day=None if is_by_rep else sequence_by_day(outcomes, experiment, started_at, until),
     )
 

@@ -66,10 +66,12 @@ class House:
         """Answers and labels as the loop leaves them, labels by the month in which they became known; the clock stands after."""
         lakehouse = self.installation.lakehouse
         lakehouse.append("served_predictions", tables.served)
+        self.now(datetime(2026, 4, 1, tzinfo=UTC))
+        if tables.labels is None:
+            return
         months = pa.array([f"{at:%Y-%m}" for at in tables.labels["label_known_at"].to_pylist()])
         labels = tables.labels.set_column(0, "period", months)
         lakehouse.replace_periods("ground_truth_labels", sorted(set(months.to_pylist())), labels)
-        self.now(datetime(2026, 4, 1, tzinfo=UTC))
 
     def cohorts(self, cohorts: Sequence[tuple[str, int, int]]) -> None:
         """What `label_coverage` says of complete cohorts: name, leads, converted."""

@@ -117,6 +117,29 @@ def test_a_sample_ratio_that_does_not_fit_blocks_and_fails_the_check(house: Hous
     assert "do NOT fit" in quality.sample_ratio_fits(house.installation).sentence
 
 
+def test_who_was_exposed_is_told_before_the_first_label(house: House) -> None:
+    experiment = house.started()
+    house.fill(replace(world(experiment, 2_000, 5, 0.125, 0.125), labels=None))
+    name, _ = next_reading(house.installation)
+    assert name is not None
+    assert name.endswith("labels-none")
+    result = read(house)
+    found = told(result)
+    assert (found["verdict"], found["units_exposed"], found["leads_counted_control"]) == ("CONTINUE_TEST", 2_000, 0)
+    assert "no label is known yet" in str(found["warnings"])
+    assert checks(result) == {"sample_ratio_fits": True, "enough_leads_counted": True}
+    told_of = {row["metric"]: row for row in house.installation.lakehouse.read(TABLE).to_pylist()}
+    assert told_of["sample_ratio"]["n_treatment"] + told_of["sample_ratio"]["n_control"] == 2_000
+
+
+def test_a_sample_ratio_that_does_not_fit_blocks_before_the_first_label(house: House) -> None:
+    experiment = house.started()
+    tables = world(experiment, 4_000, 40, 0.125, 0.125)
+    lost = pc.and_(pc.equal(tables.served["arm"], "champion"), pc.equal(pc.utf8_length(tables.served["lead_id"]), 8))
+    house.fill(replace(tables, served=tables.served.filter(pc.invert(lost)), labels=None))
+    assert told(read(house))["state"] == "blocked"
+
+
 @pytest.mark.parametrize(("known_before", "is_due"), [(datetime(2026, 2, 1, tzinfo=UTC), False), (LATE, True)])
 def test_too_few_leads_are_a_warning_once_there_should_be_enough(
     house: House, known_before: datetime, is_due: bool
