@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lead_scoring_assets.monitoring.drift.summary import DriftSummary
-from lead_scoring_assets.monitoring.drift.verdict import FeatureDrift, Status
+from lead_scoring_assets.monitoring.drift.verdict import FeatureDrift
 from lead_scoring_assets.monitoring.drift.window import WindowDrift
 
 
@@ -38,7 +38,6 @@ _OF_CATEGORIES = (
 )
 # Of a segment's groups there are many: what says how far and what is missing.
 _OF_GROUPS = frozenset({"psi", "null_rate_change_pp"})
-_SEVERITY: tuple[Status, ...] = ("drift", "warning", "ok", "insufficient_data", "not_computable")
 
 
 def metric_rows(window: WindowDrift) -> Iterator[dict[str, Any]]:
@@ -90,13 +89,12 @@ def _why_no_value(drift: FeatureDrift) -> str:
 
 
 def _overall(features: list[FeatureDrift], summary: DriftSummary) -> Iterator[dict[str, Any]]:
-    """The worst status of the features; PSI is the mean over those that were assessed."""
-    status = min((drift.status for drift in features), key=_SEVERITY.index)
+    """PSI is the mean over the features that were assessed."""
     base = {
         "scope": "overall",
         "n_reference": max(drift.n_reference for drift in features),
         "n_current": max(drift.n_current for drift in features),
-        "status": status,
+        "status": summary.status,
         "reason": summary.sentence,
     }
     if summary.mean_psi is None:

@@ -683,6 +683,15 @@ def test_the_summary_counts_only_what_could_be_assessed() -> None:
     )
 
 
+def test_a_few_calm_features_are_no_all_clear_for_the_rest() -> None:
+    few, half = summarise_drift(verdicts(0, 0, 4, n_unknown=5)), summarise_drift(verdicts(0, 0, 5, n_unknown=5))
+    assert (few.status, few.severity) == ("insufficient_data", "UNKNOWN")
+    assert few.sentence.endswith("5 of 9 could not be assessed, which is too many to say that nothing moved.")
+    assert (half.status, half.severity) == ("ok", "LOW")
+    # What was seen to move has moved, whatever else is not known.
+    assert summarise_drift(verdicts(1, 0, 0, n_unknown=9)).status == "drift"
+
+
 def test_a_summary_of_nothing_claims_nothing() -> None:
     for drifts in ([], verdicts(0, 0, 0, n_unknown=3)):
         summary = summarise_drift(drifts)
