@@ -1,6 +1,7 @@
 """From a learner's log odds to probabilities that can be believed. How well they can is judged in `evaluation/`."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from typing import Self
 
@@ -13,7 +14,8 @@ Floats = npt.NDArray[np.float64]
 
 # Ten events for each of the two numbers that are estimated (Peduzzi et al. 1996).
 LEAST_OF_EACH_OUTCOME = 20
-_NEARLY_NEVER = -700.0
+# Below, exp has no number for it.
+_LEAST_ODDS = -709.0
 _ROUNDING = 1e-12  # margins that are all the same have a spread of this size, and none that means something
 
 
@@ -33,15 +35,14 @@ class Calibrator:
 
     def probabilities(self, margins: Floats) -> Floats:
         """Calibrated probability of conversion, shape (rows,)."""
-        return _sigmoid(self.log_odds(margins))
+        odds = np.maximum(self.log_odds(margins), _LEAST_ODDS)
+        # The C library's exp, also for one row: NumPy's own gives other last bits, and not the same ones on all processors.
+        found: Floats = 1 / (1 + np.fromiter(map(math.exp, (-odds).tolist()), np.float64, len(odds)))
+        return found
 
     def probability(self, margin: float) -> float:
         """The same of one margin, bit for bit what `probabilities` gives."""
-        odds = self.slope * margin + self.intercept
-        if odds < _NEARLY_NEVER:  # where exp may overflow
-            return float(_sigmoid(np.array([odds]))[0])
-        # NumPy's exp, because C's may differ in the last bit.
-        return 1 / (1 + float(np.exp(-odds)))
+        return 1 / (1 + math.exp(-max(self.slope * margin + self.intercept, _LEAST_ODDS)))
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)

@@ -3,9 +3,10 @@
 import json
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -93,8 +94,10 @@ class Encoder:
         Raises:
             KeyError: as for `encode`.
         """
-        row = [_NAN if (value := features[name]) is None else value for name in self.numeric]
-        row += [places.get(features[name], _NAN) for name, places in self._places]
+        numbers = self._numbers_of(features)
+        if None in numbers:
+            numbers = tuple([_NAN if number is None else number for number in numbers])
+        row = (*numbers, *[places.get(features[name], _NAN) for name, places in self._places])
         try:
             packed = self._singles.pack(*row)
         except OverflowError:
@@ -114,6 +117,13 @@ class Encoder:
     @cached_property
     def _places(self) -> list[tuple[str, dict[Any, float]]]:
         return [(name, {known: float(n) for n, known in enumerate(k)}) for name, k in self.categories.items()]
+
+    @cached_property
+    def _numbers_of(self) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+        """The numbers of a row, missing ones as None."""
+        if len(self.numeric) < 2:  # `itemgetter` would give no tuple
+            return lambda features: tuple([features[name] for name in self.numeric])
+        return itemgetter(*self.numeric)
 
     @cached_property
     def _singles(self) -> struct.Struct:
