@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from lead_scoring_assets.monitoring.drift.distances import FloatArray, IntArray
-from lead_scoring_assets.monitoring.drift.exact import Distribution
+from lead_scoring_assets.monitoring.drift.distribution import Distribution
 from lead_scoring_assets.monitoring.drift.reference_state import MISSINGNESS, ReferenceColumn
 
 RARE_SHARE = 0.005
@@ -64,15 +64,14 @@ def numeric_reference(name: str, numbers: Numbers, bins: int) -> ReferenceColumn
 
 def numeric_counts(edges: Sequence[float], lone_values: Sequence[float], numbers: Numbers) -> IntArray:
     """Rows by interval, lone value, not finite, missing."""
-    values, weights = numbers.finite.values, numbers.finite.weights
-    rows_up_to = np.concatenate([[0], np.cumsum(weights)])
-    up_to_edge = rows_up_to[np.searchsorted(values, edges[1:-1], side="right")]
-    in_interval = np.diff(np.concatenate([[0], up_to_edge, rows_up_to[-1:]]))
+    finite, inner = numbers.finite, np.asarray(edges[1:-1])
+    up_to_edge = finite.rows_before(np.searchsorted(finite.values, inner, side="right"))
+    in_interval = np.diff(up_to_edge, prepend=0, append=finite.n)
     alone = np.zeros(len(lone_values), dtype=np.int64)
     for position, value in enumerate(lone_values):
-        first, last = np.searchsorted(values, value, side="left"), np.searchsorted(values, value, side="right")
-        alone[position] = rows_up_to[last] - rows_up_to[first]
-        in_interval[np.searchsorted(np.asarray(edges[1:-1]), value, side="left")] -= alone[position]
+        here = [np.searchsorted(finite.values, value, side=side) for side in ("left", "right")]
+        alone[position] = np.diff(finite.rows_before(np.asarray(here)))[0]
+        in_interval[np.searchsorted(inner, value, side="left")] -= alone[position]
     return np.concatenate([in_interval, alone, [numbers.n_not_finite, numbers.n_missing]]).astype(np.int64)
 
 
@@ -80,9 +79,11 @@ def rows_outside(column: ReferenceColumn, finite: Distribution) -> int:
     """Finite values below the reference's smallest or above its largest; all of them where it holds none."""
     if column.smallest is None or column.largest is None:
         return finite.n
-    first = np.searchsorted(finite.values, column.smallest, side="left")
-    inside = slice(first, np.searchsorted(finite.values, column.largest, side="right"))
-    return finite.n - int(finite.weights[inside].sum())
+    inside = [
+        np.searchsorted(finite.values, column.smallest, side="left"),
+        np.searchsorted(finite.values, column.largest, side="right"),
+    ]
+    return finite.n - int(np.diff(finite.rows_before(np.asarray(inside)))[0])
 
 
 def categorical_reference(name: str, counts: Mapping[str | None, int]) -> ReferenceColumn:
@@ -140,16 +141,13 @@ def _numeric_bins(finite: Distribution, bins: int) -> tuple[tuple[float, ...], t
     alone. The remaining bins are quantiles of the rest; edges are observed values, which makes the bins follow
     any increasing transform of the column.
     """
-    distinct, counts = finite.values, finite.weights
-    total = finite.n
-    is_lone = counts > total / bins
-    rest, rest_counts = distinct[~is_lone], counts[~is_lone]
+    is_lone = finite.weights > finite.n / bins if finite.counts is not None or finite.n <= bins else np.zeros(0, bool)
+    n_lone = int(np.count_nonzero(is_lone))
+    rest = Distribution(finite.values[~is_lone], finite.weights[~is_lone]) if n_lone else finite
     inner: FloatArray = np.empty(0)
-    if len(rest):
-        rest_total = int(rest_counts.sum())
+    if len(rest.values):
         # A thin rest is not cut into bins below the rare share: they would only add noise.
-        n_bins = max(1, min(bins - int(is_lone.sum()), int(rest_total / total / RARE_SHARE)))
-        ranks = -(-np.arange(1, n_bins) * rest_total // n_bins)
-        inner = np.unique(rest[np.searchsorted(np.cumsum(rest_counts), ranks, side="left")])
-        inner = inner[inner < rest[-1]]
-    return (-np.inf, *inner.tolist(), np.inf), tuple(distinct[is_lone].tolist())
+        n_bins = max(1, min(bins - n_lone, int(rest.n / finite.n / RARE_SHARE)))
+        inner = np.unique(rest.at_ranks(-(-np.arange(1, n_bins) * rest.n // n_bins)))
+        inner = inner[inner < rest.values[-1]]
+    return (-np.inf, *inner.tolist(), np.inf), tuple(finite.values[is_lone].tolist() if n_lone else ())

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from lead_scoring_assets.monitoring.drift.columns import Rows
 from lead_scoring_assets.monitoring.drift.distances import (
     expected_psi_under_no_drift,
     jensen_shannon_distance,
@@ -11,6 +12,7 @@ from lead_scoring_assets.monitoring.drift.distances import (
 from lead_scoring_assets.monitoring.drift.exact import KolmogorovSmirnovTest, kolmogorov_smirnov
 from lead_scoring_assets.monitoring.drift.reference import bin_counts, read_frame
 from lead_scoring_assets.monitoring.drift.reference_state import ReferenceState
+from lead_scoring_assets.monitoring.drift.row_by_row import read_rows
 from lead_scoring_assets.monitoring.drift.significance import (
     ChiSquareTest,
     benjamini_hochberg,
@@ -42,13 +44,14 @@ __all__ = [
 ]
 
 
-def measure_drift(reference: ReferenceState, current: pd.DataFrame, **limits: float) -> list[FeatureDrift]:
+def measure_drift(reference: ReferenceState, current: pd.DataFrame | Rows, **limits: float) -> list[FeatureDrift]:
     """One verdict per reference column, in the reference's order. A bad column never stops the rest.
 
     Parameters
     ----------
-    current : the window to judge; columns the reference does not know are ignored.
+    current : the window to judge, a frame or a table; columns the reference does not know are ignored.
     limits : what differs from the defaults of `Limits`.
     """
-    counts, exact = read_frame(reference, current)
+    read = read_frame if isinstance(current, pd.DataFrame) else read_rows
+    counts, exact = read(reference, current)
     return measure_counts(reference, counts, Limits(**limits), exact)  # type: ignore[arg-type]

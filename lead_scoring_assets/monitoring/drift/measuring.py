@@ -16,7 +16,8 @@ from lead_scoring_assets.monitoring.drift.counts import Counts
 from lead_scoring_assets.monitoring.drift.kept_counts import PeriodCounts, kept_counts, summed
 from lead_scoring_assets.monitoring.drift.kept_reference import KeptReference
 from lead_scoring_assets.monitoring.drift.reference_state import ColumnKind
-from lead_scoring_assets.monitoring.drift.scan import compare_rows, count_rows, named, reference_of_rows
+from lead_scoring_assets.monitoring.drift.row_by_row import compare_rows, reference_of_rows
+from lead_scoring_assets.monitoring.drift.scan import count_rows, named
 from lead_scoring_assets.monitoring.drift.verdict import Limits
 from lead_scoring_assets.monitoring.drift.window import WindowDrift, judge_window, not_judged, nothing
 from lead_scoring_assets.periods import Period

@@ -19,7 +19,9 @@ from lead_scoring_assets.monitoring.drift.binning import (
 )
 from lead_scoring_assets.monitoring.drift.counts import Counts
 from lead_scoring_assets.monitoring.drift.distances import FloatArray, IntArray
-from lead_scoring_assets.monitoring.drift.exact import Distribution, ExactComparison, compare_exactly
+from lead_scoring_assets.monitoring.drift.distribution import Distribution
+from lead_scoring_assets.monitoring.drift.exact import ExactComparison, compare_exactly
+from lead_scoring_assets.monitoring.drift.problems import uncounted
 from lead_scoring_assets.monitoring.drift.reference_state import MISSINGNESS, ReferenceColumn
 from lead_scoring_assets.monitoring.drift.reference_state import ReferenceState as ReferenceState
 
@@ -141,7 +143,7 @@ def _count(reference: ReferenceState, frame: pd.DataFrame, numbers: Mapping[str,
             bins[column.name] = categorical_counts(column, category_counts(frame[column.name]))
     if reference.missingness is not None:
         if problems:
-            problems[MISSINGNESS] = f"These columns could not be counted: {', '.join(problems)}."
+            problems[MISSINGNESS] = uncounted(problems)
         else:
             patterns = _patterns(frame, [column.name for column in reference.columns])
             bins[MISSINGNESS] = categorical_counts(reference.missingness, patterns)

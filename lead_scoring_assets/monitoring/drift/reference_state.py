@@ -7,7 +7,7 @@ from typing import Literal
 
 from lead_scoring_assets.monitoring.drift.counts import Counts
 from lead_scoring_assets.monitoring.drift.distances import FloatArray
-from lead_scoring_assets.monitoring.drift.exact import Distribution
+from lead_scoring_assets.monitoring.drift.distribution import Distribution
 
 ColumnKind = Literal["numeric", "categorical"]
 

@@ -1,12 +1,10 @@
-"""References and counts of tables, read by DuckDB as they lie: one pass, no frame, no sort. Same answers as `reference.py`.
+"""Counts of tables, read by DuckDB as they lie: one pass, no frame, no sort. Same answers as `reference.py`.
 
 Bins are counted by `count_if(x <= edge)`: `count(*) FILTER` is many times slower, and `histogram` of text has no bound on
 its memory. A column that cannot be read is told as a problem and stops none of the others.
 """
 
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
-from typing import Any
+from collections.abc import Sequence
 
 import duckdb
 import numpy as np
@@ -14,21 +12,13 @@ import pyarrow as pa
 
 from lead_scoring_assets.lakehouse.names import quoted
 from lead_scoring_assets.lakehouse.query import query
-from lead_scoring_assets.monitoring.drift.binning import (
-    Numbers,
-    bin_positions,
-    categorical_counts,
-    categorical_reference,
-    missing_together,
-    missingness_reference,
-    numeric_reference,
-    refuse_bad_plan,
-)
+from lead_scoring_assets.monitoring.drift.binning import bin_positions, categorical_counts, missing_together
+from lead_scoring_assets.monitoring.drift.columns import Rows
 from lead_scoring_assets.monitoring.drift.counts import Counts
-from lead_scoring_assets.monitoring.drift.exact import Distribution, ExactComparison, compare_exactly
+from lead_scoring_assets.monitoring.drift.problems import absent, uncounted, unreadable
 from lead_scoring_assets.monitoring.drift.reference_state import MISSINGNESS, ReferenceColumn, ReferenceState
+from lead_scoring_assets.monitoring.drift.sql_columns import as_category, as_number, is_missing, rows_counted
 
-Rows = Any  # an Arrow table, or what `Lakehouse.scan` gives
 Group = tuple[str | None, ...]
 Found = dict[Group, dict[str, tuple[int, ...]]]
 """For each group of rows, the rows by bin of each feature that could be counted."""
@@ -36,37 +26,9 @@ Found = dict[Group, dict[str, tuple[int, ...]]]
 _PATTERN_BITS = 60
 
 
-def reference_of_rows(
-    rows: Rows, numeric: Sequence[str], categorical: Sequence[str], *, segments: Sequence[str] = (), bins: int = 10
-) -> ReferenceState:
-    """Reduce a reference window to bins and counts; those of each group of `segments` (columns) as well.
-
-    Raises
-    ------
-    ValueError : fewer than two bins, or a column that is listed twice.
-    """
-    refuse_bad_plan(numeric, categorical, bins)
-    schema = rows.schema
-    columns = [numeric_reference(name, _numbers(rows, name), bins) for name in numeric]
-    columns += [categorical_reference(name, _categories(rows, name)) for name in categorical]
-    n_rows = int(query("SELECT count(*) FROM rows", {"rows": rows})[0][0].as_py())
-    names = [column.name for column in columns]
-    is_whole = len(names) > 0 and all(name in schema.names for name in names)
-    patterns = _patterns(rows, names, names, ()).get((), {}) if is_whole else {}
-    whole = ReferenceState(n_rows, bins, tuple(columns), missingness_reference(patterns) if is_whole else None)
-    groups = {
-        segment: {named(group): counts for (group,), counts in count_rows(whole, rows, by=[segment]).items()}
-        if segment in schema.names
-        else {}
-        for segment in segments
-    }
-    return ReferenceState(n_rows, bins, whole.columns, whole.missingness, groups)
-
-
 def count_rows(reference: ReferenceState, rows: Rows, by: Sequence[str] = ()) -> dict[Group, Counts]:
     """The rows in the bins of `reference`, for each group of `by`; one group `()` without. Empty groups are not there."""
-    names = rows.schema.names
-    problems = {c.name: f"{c.name} is missing from the current data." for c in reference.columns if c.name not in names}
+    problems = absent(reference, rows.schema.names)
     columns = [column for column in reference.columns if column.name not in problems]
     keys = [quoted(name) for name in by]
     found = query(f"SELECT {', '.join([*keys, 'count(*)'])} FROM rows GROUP BY ALL", {"rows": rows})  # noqa: S608
@@ -81,16 +43,16 @@ def count_rows(reference: ReferenceState, rows: Rows, by: Sequence[str] = ()) ->
             try:
                 _count_numbers([column], rows, keys, bins, outside)
             except duckdb.Error as problem:
-                problems[column.name] = _told(column, problem)
+                problems[column.name] = unreadable(column, str(problem))
     for column in columns:
         if column.kind == "categorical":
             try:
-                _count_categories(column, rows, keys, bins)
+                count_categories(column, rows, keys, bins)
             except duckdb.Error as problem:
-                problems[column.name] = _told(column, problem)
+                problems[column.name] = unreadable(column, str(problem))
     if reference.missingness is not None:
         if problems:
-            problems[MISSINGNESS] = f"These columns could not be counted: {', '.join(problems)}."
+            problems[MISSINGNESS] = uncounted(problems)
         else:
             _count_patterns(reference.missingness, [column.name for column in columns], rows, keys, bins)
     return {group: Counts(n, bins[group], outside[group], problems) for group, n in n_rows.items()}
@@ -99,18 +61,6 @@ def count_rows(reference: ReferenceState, rows: Rows, by: Sequence[str] = ()) ->
 def named(group: str | None) -> str:
     """A group's name; rows without one are a group of their own."""
     return "missing" if group is None else group
-
-
-def compare_rows(reference: ReferenceState, rows: Rows) -> dict[str, ExactComparison]:
-    """Numeric columns compared row by row, one column in memory at a time, where both windows hold finite values."""
-    compared = {}
-    for column in reference.columns:
-        if column.kind == "numeric" and column.name in rows.schema.names:
-            try:
-                compared[column.name] = compare_exactly(column.distribution, _finite(rows, column.name))
-            except duckdb.Error:  # told by `count_rows`
-                continue
-    return {name: found for name, found in compared.items() if found}
 
 
 def _count_numbers(
@@ -138,12 +88,12 @@ def _count_numbers(
         ask(f"{x} <= ?", -np.inf if column.largest is None else column.largest)
         for edge in column.edges[1:-1]:
             ask(f"{x} <= ?", edge)
-    as_numbers = [f"{_number(rows, column.name)} AS x{place}" for place, column in enumerate(columns)]
+    as_numbers = [f"{as_number(rows, column.name)} AS x{place}" for place, column in enumerate(columns)]
     source = f"(SELECT {', '.join([*keys, *as_numbers])} FROM rows)"  # noqa: S608  # quoted names
     groups = f" GROUP BY {', '.join(keys)}" if keys else ""
     found = query(f"SELECT {', '.join([*keys, *asked])} FROM {source}{groups}", {"rows": rows}, values)  # noqa: S608
     for row in zip(*(column.to_pylist() for column in found.columns), strict=True):
-        group, answers = tuple(row[: len(keys)]), map(_rows_counted, row[len(keys) :])
+        group, answers = tuple(row[: len(keys)]), map(rows_counted, row[len(keys) :])
         n = next(answers)
         if group not in bins:  # of no row at all
             continue
@@ -161,14 +111,12 @@ def _count_numbers(
             outside[group][column.name] = (below - low) + (finite - (up_to_largest - low)) if is_known else finite
 
 
-def _count_categories(column: ReferenceColumn, rows: Rows, keys: Sequence[str], bins: Found) -> None:
+def count_categories(column: ReferenceColumn, rows: Rows, keys: Sequence[str], bins: Found) -> None:
     """Names are brought to their bins by a join, so that a hundred thousand new ones are never listed."""
     positions = bin_positions(column)
     missing, new = positions.pop(None), len(column.categories) + 1
     known = pa.table({"name": list(positions), "bin": list(positions.values())}, _KNOWN)
-    source = (
-        f"SELECT {', '.join([*keys, f'{_category(rows, column.name)} AS name, count(*) AS n'])} FROM rows GROUP BY ALL"  # noqa: S608
-    )
+    source = f"SELECT {', '.join([*keys, f'{as_category(rows, column.name)} AS name, count(*) AS n'])} FROM rows GROUP BY ALL"  # noqa: S608
     place = f"CASE WHEN counted.name IS NULL THEN {missing} ELSE coalesce(known.bin, {new}) END"
     told = ", ".join([*(f"counted.{key}" for key in keys), f"{place} AS bin", "sum(n)::BIGINT AS n"])
     found = query(
@@ -190,14 +138,14 @@ def _count_patterns(
 ) -> None:
     """Only columns in which something is missing are looked at once more, and only where that is more than one."""
     missing = [name for name in names if any(found[name][-1] for found in bins.values())]
-    patterns = _patterns(rows, names, missing, keys) if len(missing) > 1 else {}
+    patterns = missing_patterns(rows, names, missing, keys) if len(missing) > 1 else {}
     for group, found in bins.items():
         n, alone = sum(found[names[0]]), sum(found[name][-1] for name in missing)
         counts = patterns.get(group, {missing_together(missing): alone, missing_together([]): n - alone})
         found[MISSINGNESS] = tuple(categorical_counts(missingness, counts).tolist())
 
 
-def _patterns(
+def missing_patterns(
     rows: Rows, names: Sequence[str], missing: Sequence[str], keys: Sequence[str]
 ) -> dict[Group, dict[str | None, int]]:
     """Rows by the columns of `missing` that are missing in them together, for each group."""
@@ -205,7 +153,7 @@ def _patterns(
     words = [missing[start : start + _PATTERN_BITS] for start in range(0, len(missing), _PATTERN_BITS)]
     masks = [
         " + ".join(
-            f"CASE WHEN {_is_missing(rows, name)} THEN {1 << (numbered[name] % _PATTERN_BITS)} ELSE 0 END"
+            f"CASE WHEN {is_missing(rows, name)} THEN {1 << (numbered[name] % _PATTERN_BITS)} ELSE 0 END"
             for name in word
         )
         for word in words
@@ -224,72 +172,3 @@ def _patterns(
 def _has(words: Sequence[int], place: int) -> bool:
     word, bit = divmod(place, _PATTERN_BITS)
     return bool(words[word] >> bit & 1)
-
-
-def _numbers(rows: Rows, name: str) -> Numbers:
-    """The values of a column; none where the rows have no such column."""
-    if name not in rows.schema.names:
-        return Numbers(Distribution(), 0, 0)
-    expression = _number(rows, name)
-    counted = query(
-        f"SELECT count_if(x IS NULL OR isnan(x)), count_if(isinf(x)) FROM (SELECT {expression} AS x FROM rows)",  # noqa: S608
-        {"rows": rows},
-    )
-    missing, not_finite = (_rows_counted(column[0].as_py()) for column in counted.columns)
-    return Numbers(_finite(rows, name), not_finite, missing)
-
-
-def _finite(rows: Rows, name: str) -> Distribution:
-    expression = _number(rows, name)
-    found = query(f"SELECT x FROM (SELECT {expression} AS x FROM rows) WHERE isfinite(x)", {"rows": rows})  # noqa: S608
-    return Distribution.of(found["x"].to_numpy())
-
-
-def _categories(rows: Rows, name: str) -> Mapping[str | None, int]:
-    if name not in rows.schema.names:
-        return {}
-    found = query(f"SELECT {_category(rows, name)} AS name, count(*) AS n FROM rows GROUP BY ALL", {"rows": rows})  # noqa: S608
-    return dict(zip(found["name"].to_pylist(), found["n"].to_pylist(), strict=True))
-
-
-def _rows_counted(told: Decimal | int | None) -> int:
-    """`count_if` gives a decimal, and of no row at all NULL. To cast a hundred of them in SQL takes longer to plan."""
-    return int(told or 0)
-
-
-def _number(rows: Rows, name: str) -> str:
-    """SQL of a column as DOUBLE: NULL or NaN where nothing is there, infinite where it is no finite number."""
-    kind, column = rows.schema.field(name).type, quoted(name)
-    if (
-        pa.types.is_floating(kind)
-        or pa.types.is_integer(kind)
-        or pa.types.is_decimal(kind)
-        or pa.types.is_boolean(kind)
-    ):
-        return f"{column}::DOUBLE"
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        as_number = f"TRY_CAST({column} AS DOUBLE)"
-        is_number = f"{as_number} IS NOT NULL AND NOT isnan({as_number})"
-        return f"CASE WHEN {column} IS NULL THEN NULL WHEN {is_number} THEN {as_number} ELSE 'infinity'::DOUBLE END"
-    return f"CASE WHEN {column} IS NOT NULL THEN 'infinity'::DOUBLE END"
-
-
-def _category(rows: Rows, name: str) -> str:
-    """SQL of a column as the name of a category. 3 and 3.0 are one."""
-    kind, column = rows.schema.field(name).type, quoted(name)
-    if pa.types.is_boolean(kind):
-        return f"CASE WHEN {column} THEN 'True' WHEN NOT {column} THEN 'False' END"
-    if pa.types.is_floating(kind):
-        whole = f"regexp_replace({column}::VARCHAR, '\\.0$', '')"
-        return f"CASE WHEN NOT isnan({column}) THEN {whole} END"
-    return f"{column}::VARCHAR"
-
-
-def _is_missing(rows: Rows, name: str) -> str:
-    column = quoted(name)
-    is_floating = pa.types.is_floating(rows.schema.field(name).type)
-    return f"{column} IS NULL OR isnan({column})" if is_floating else f"{column} IS NULL"
-
-
-def _told(column: ReferenceColumn, problem: duckdb.Error) -> str:
-    return f"{column.name} cannot be read as {column.kind}: {str(problem).splitlines()[0]}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
@@ -24,7 +24,9 @@ from lead_scoring_assets.monitoring.drift.significance import (
     chi_square_two_sample,
     minimum_effect_p_value,
 )
-from lead_scoring_assets.settings import Drift
+
+if TYPE_CHECKING:
+    from lead_scoring_assets.settings import Drift
 
 DEFINITION_VERSION = 2
 """Of the bins and formulas: numbers of different versions are not compared."""
@@ -48,7 +50,7 @@ class Limits:
     psi_drift: float = 0.25
 
     @classmethod
-    def of(cls, settings: Drift) -> Self:
+    def of(cls, settings: "Drift") -> Self:
         """The limits among the settings of drift."""
         return cls(**{field.name: getattr(settings, field.name) for field in fields(cls)})
 

@@ -7,19 +7,11 @@ import pandas as pd
 import pyarrow as pa
 
 from lead_scoring_assets.lakehouse.tables import Lakehouse
-from lead_scoring_assets.monitoring.drift.kept_reference import (
-    KeptReference,
-    definition_of,
-    find,
-    from_rows,
-    holding,
-    keep,
-    reference_id,
-    to_rows,
-    with_values,
-)
+from lead_scoring_assets.monitoring.drift.kept_reference import KeptReference, definition_of, find, keep, with_values
+from lead_scoring_assets.monitoring.drift.reference_rows import from_rows, holding, reference_id, to_rows
 from lead_scoring_assets.monitoring.drift.reference_state import ReferenceState
-from lead_scoring_assets.monitoring.drift.scan import count_rows, reference_of_rows
+from lead_scoring_assets.monitoring.drift.row_by_row import reference_of_rows
+from lead_scoring_assets.monitoring.drift.scan import count_rows
 
 NUMERIC, CATEGORICAL = ["x", "constant", "empty", "absent", "day"], ["city"]
 DEFINITION = definition_of(10, [*NUMERIC, *CATEGORICAL], ["city"])
@@ -64,7 +56,7 @@ def test_a_reference_survives_the_table_bit_for_bit(tmp_path: Path) -> None:
 
 
 def test_rows_may_come_in_any_order_and_twice() -> None:
-    told = to_rows(state())
+    told = list(to_rows(state()))
     twice = pa.Table.from_pylist([*reversed(told), *told])
     assert reference_id(holding(from_rows(twice.to_pylist()), twice)) == reference_id(state())
 

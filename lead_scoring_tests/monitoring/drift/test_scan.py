@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from lead_scoring_assets.lakehouse.tables import Lakehouse
 from lead_scoring_assets.monitoring.drift.counts import Counts, total
-from lead_scoring_assets.monitoring.drift.kept_reference import to_rows
 from lead_scoring_assets.monitoring.drift.reference import build_reference, count_frame, read_frame
+from lead_scoring_assets.monitoring.drift.reference_rows import to_rows
 from lead_scoring_assets.monitoring.drift.reference_state import MISSINGNESS, ReferenceState
-from lead_scoring_assets.monitoring.drift.scan import compare_rows, count_rows, reference_of_rows
+from lead_scoring_assets.monitoring.drift.row_by_row import compare_rows, reference_of_rows
+from lead_scoring_assets.monitoring.drift.scan import count_rows
 from lead_scoring_assets.monitoring.drift.verdict import Limits, measure_counts
 
 NUMERIC = ["x", "small", "text", "flag"]

@@ -11,7 +11,8 @@ from lead_scoring_assets.monitoring.drift.counts import Counts, total
 from lead_scoring_assets.monitoring.drift.kept_counts import PeriodCounts, from_rows, summed, to_rows
 from lead_scoring_assets.monitoring.drift.metrics import metric_rows
 from lead_scoring_assets.monitoring.drift.reference_state import MISSINGNESS, ReferenceState
-from lead_scoring_assets.monitoring.drift.scan import compare_rows, count_rows, named, reference_of_rows
+from lead_scoring_assets.monitoring.drift.row_by_row import compare_rows, reference_of_rows
+from lead_scoring_assets.monitoring.drift.scan import count_rows, named
 from lead_scoring_assets.monitoring.drift.verdict import Limits, measure_counts
 from lead_scoring_assets.monitoring.drift.window import Groups, WindowDrift, judge_window, not_judged, nothing
 
