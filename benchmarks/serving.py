@@ -9,7 +9,8 @@ rounds: requests a second, p50 and p99, and CPU µs of the server a request, fro
 differ, and load on them more.
 
 - floor: the thinnest ASGI application under the same uvicorn: reads the body, answers a constant.
-- ours: keys' check, validation, routing, breaker, score, log, metrics. `shadow`: a second model scores every lead beside it.
+- ours: keys' check, validation, routing, breaker, score, log, metrics. `shadow`: a second model scores every lead beside it, in
+  a process of its own: its CPU counts too, until it is done with the turn's leads.
 - fastapi_pyfunc: FastAPI, `mlflow.pyfunc` and a DataFrame for each request, as MLflow's and FastAPI's documentation has it.
 - mlflow_serve: `mlflow models serve`.
 - bento: BentoML with the booster itself.
@@ -27,6 +28,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -40,7 +42,7 @@ name: benchmark
 clock: system
 crm: own
 periods: {cadence: month, start: 2024-01-01, end: 2025-01-01}
-serving: {breaker: {failures: 5, of_last: 20, open_seconds: 10.0, timeout_ms: 10000.0}}
+serving: {breaker: {failures: 5, of_last: 20, open_seconds: 10.0, timeout_ms: 10000.0}, shadow: {queue: 1000000}}
 columns:
 """
 _FLOOR = """
@@ -144,9 +146,10 @@ def bench(folder: Path, seconds: float, rounds: int, bento: Path | None) -> None
             for name, (process, address, sent) in sides.items():
                 for connections in (1, 16):
                     found.setdefault((name, connections), []).append(
-                        turn(folder, process.pid, address, sent, connections, seconds)
+                        turn(folder, process.pid, address, sent, connections, seconds, has_shadow=name == "shadow")
                     )
         report(found)
+        shadowed(folder / "shadow")
         explanation(sides["ours"][1].replace("/predict", "/explain-prediction"), body)
     finally:
         for process, _, _ in sides.values():
@@ -210,21 +213,16 @@ def make(folder: Path) -> tuple[dict[str, Any], list[float]]:
 
 
 def serve(home: Path, port: int) -> None:
-    """One worker of ours, as the supervisor starts it."""
-    held = socket.create_server(("127.0.0.1", port))
-    held.set_inheritable(True)
-    os.execv(
-        sys.executable,
-        [
-            sys.executable,
-            "-m",
-            "lead_scoring_assets.serving.worker",
-            str(home),
-            "w0",
-            str(held.fileno()),
-            "--may-be-open",
-        ],
-    )
+    """One worker of ours and the shadow's process, looked after as `lead-scoring serve` does it, until SIGTERM."""
+    from lead_scoring_assets.serving.processes import Processes
+
+    is_over = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: is_over.set())
+    with socket.create_server(("127.0.0.1", port), backlog=2_048) as held:
+        group = Processes(str(home), held, 1, print, may_be_open=True)
+        while not is_over.wait(0.05):
+            group.look(time.monotonic())
+        group.end()
 
 
 def wait(name: str, process: "subprocess.Popen[bytes]", address: str, sent: bytes, folder: Path) -> None:
@@ -240,7 +238,9 @@ def wait(name: str, process: "subprocess.Popen[bytes]", address: str, sent: byte
     sys.exit(f"{name} does not answer: {(folder / f'{name}.log').read_text()[-2_000:]}")
 
 
-def turn(folder: Path, server: int, address: str, sent: bytes, connections: int, seconds: float) -> dict[str, float]:
+def turn(
+    folder: Path, server: int, address: str, sent: bytes, connections: int, seconds: float, *, has_shadow: bool
+) -> dict[str, float]:
     """One turn of wrk."""
     script = folder / "post.lua"
     quoted = sent.decode().replace("\\", "\\\\").replace("'", "\\'")
@@ -257,6 +257,8 @@ def turn(folder: Path, server: int, address: str, sent: bytes, connections: int,
     found = re.search(r"FOUND (\d+) (\d+) (\d+) (\d+) (\d+)", told)
     assert found, told
     asked, duration, p50, p99, errors = map(int, found.groups())
+    if has_shadow:
+        wait_for_the_shadow(address.replace("/predict", "/health"))
     return {
         "requests a second": asked / duration * 1e6,
         "p50 µs": p50,
@@ -264,6 +266,15 @@ def turn(folder: Path, server: int, address: str, sent: bytes, connections: int,
         "CPU µs": (cpu_seconds(server) - before) / max(1, asked) * 1e6,
         "errors": errors,
     }
+
+
+def wait_for_the_shadow(health: str) -> None:
+    """Until no lead waits for it."""
+    waiting = 1
+    while waiting:
+        time.sleep(0.2)
+        with urllib.request.urlopen(health, timeout=10) as answer:
+            waiting = json.loads(answer.read())["shadow_waiting"]
 
 
 def cpu_seconds(first: int) -> float:
@@ -292,6 +303,13 @@ def report(found: dict[tuple[str, int], list[dict[str, float]]]) -> None:
         values = [statistics.median(turn[key] for turn in turns) for key in turns[0]]
         told = "".join(f"{value:>10,.0f}" for value in values[:4])
         print(f"{name:16}{connections:>12}{told}{values[4]:>8,.0f}")
+
+
+def shadowed(home: Path) -> None:
+    from lead_scoring_assets.serving.counts import Totals
+
+    found = Totals(home / "data" / "serving" / "counts").shadows()
+    print(f"the shadow's leads: {', '.join(f'{count:,} {outcome}' for outcome, count in found if count)}")
 
 
 def explanation(address: str, sent: bytes) -> None:

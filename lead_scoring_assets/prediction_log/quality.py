@@ -1,12 +1,15 @@
 """Judgements on what the API logged: every line once, nothing damaged, everyone answered without a model scored since."""
 
+from datetime import timedelta
+
 from lead_scoring_assets.contracts.findings import Finding
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.query import query
 from lead_scoring_assets.prediction_log import fallback_leads
-from lead_scoring_assets.prediction_log.tables import INGESTED, REJECTED, TABLES
+from lead_scoring_assets.prediction_log.tables import INGESTED, PREDICTIONS, REJECTED, SHADOWS, TABLES
 
 _EXAMPLES = 5
+_RECENT = timedelta(days=1)
 
 
 def every_line_once(installation: Installation) -> Finding:
@@ -38,6 +41,30 @@ def every_line_once(installation: Installation) -> Finding:
     if told:
         return Finding(False, f"{'; '.join(told)}. The segments are kept for a while: compare with them.")
     return Finding(True, f"all {reach['lines']:,} lines are rows, rejected or duplicates", {"lines": reach["lines"]})
+
+
+def every_shadowed_lead_once(installation: Installation) -> Finding:
+    """Of the last day each lead that the shadow was to score has one record of it, as far as the shadow has come."""
+    lakehouse, calendar, now = installation.lakehouse, installation.settings.calendar, installation.clock.now()
+    if not (lakehouse.exists(PREDICTIONS) and lakehouse.exists(SHADOWS)):
+        return Finding(True, "nothing was scored in the shadow")
+    periods = [period.key for period in calendar.through(calendar.containing(now), calendar.containing(now - _RECENT))]
+    [found] = query(
+        """
+        WITH recorded AS (
+            SELECT of_segment AS segment, of_byte AS start_byte, count(*) AS n FROM shadows
+            WHERE shadows.at > $1 GROUP BY of_segment, of_byte
+        ), reached AS (SELECT segment, max(start_byte) AS byte FROM recorded GROUP BY segment)
+        SELECT count(*) AS leads, count(*) FILTER (n IS NULL AND start_byte < byte) AS lost,
+               count(*) FILTER (n > 1) AS doubled, count(*) FILTER (n IS NULL AND (start_byte < byte) IS NOT TRUE) AS waiting
+        FROM served LEFT JOIN recorded USING (segment, start_byte) LEFT JOIN reached USING (segment)
+        WHERE served.at > $1 AND shadow_version IS NOT NULL
+        """,
+        {"served": lakehouse.scan(PREDICTIONS, periods=periods), "shadows": lakehouse.scan(SHADOWS, periods=periods)},
+        [now - _RECENT],
+    ).to_pylist()
+    told = ", ".join(f"{found[name]:,} {name}" for name in ("lost", "doubled", "waiting"))
+    return Finding(not (found["lost"] or found["doubled"]), f"{found['leads']:,} leads for the shadow: {told}", found)
 
 
 def no_line_damaged(installation: Installation) -> Finding:

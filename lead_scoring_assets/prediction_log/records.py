@@ -31,9 +31,11 @@ class ScoreRecord(_Record):
     traffic was split; `propensity`: the probability with which the unit got this arm, 1.0 where nothing was drawn.
     `features`: as received, after validation, in the order of the registry.
     `actor`: the name of the key, never the key.
+    `shadow_version`: the version that scores the lead in the shadow; None: none does. Such a lead gets one `ShadowRecord`.
     """
 
     kind: Literal["score"]
+    shadow_version: int | None
     lead_id: str
     endpoint: str
     status: int
@@ -66,12 +68,15 @@ class ErrorRecord(_Record):
 
 
 class ShadowRecord(_Record):
-    """What the shadow said of a lead that the champion has answered; written by the shadow's own thread.
+    """What the shadow said of a lead that the champion has answered; written by the shadow's own process.
 
+    `at`: when the champion answered. `of_segment`, `of_byte`: where the answer's own line begins.
     `shadow_latency_us`: only of leads that were scored alone, as for an answer; None of those scored together.
     """
 
     kind: Literal["shadow"]
+    of_segment: str
+    of_byte: int
     lead_id: str
     champion_version: int
     champion_score: float
@@ -105,6 +110,8 @@ KINDS: Mapping[str, type[Record]] = {
     "shadow": ShadowRecord,
     "feedback": FeedbackRecord,
 }
+SHADOWED = tuple(f'{{"kind":"score","shadow_version":{digit}'.encode() for digit in range(1, 10))
+"""How lines begin of leads that the shadow scores: whoever looks for them need not read the others."""
 _READERS: dict[str, TypeAdapter[Record]] = {}
 
 

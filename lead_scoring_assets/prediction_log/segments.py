@@ -72,20 +72,26 @@ class LogFolder:
         path = self._path(segment)
         try:
             with path.open("rb") as stream:
-                # Its writer holds a shared lock for as long as it lives; the kernel lets go of it when that is killed.
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # Half a line may follow, which nobody will end: its request was never answered.
-                if _end_of_last_line(path) > taken_in:
+                if has_a_writer(stream.fileno()) or _end_of_last_line(path) > taken_in:
                     return False
                 path.unlink()
-        except BlockingIOError:
-            return False
         except FileNotFoundError:
             return True
         return True
 
     def _path(self, segment: str) -> Path:
         return self.folder / f"{segment}{SUFFIX}"
+
+
+def has_a_writer(descriptor: int) -> bool:
+    """Whether the writer of an open segment still lives; if not, others wait with their own question until it is closed."""
+    try:
+        # It holds a shared lock for as long as it lives; the kernel lets go of it when that is killed.
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
 
 
 def _end_of_last_line(path: Path) -> int:

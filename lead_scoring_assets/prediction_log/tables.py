@@ -33,6 +33,7 @@ def _schema(**columns: pa.DataType) -> pa.Schema:
 
 SCHEMAS: Mapping[str, pa.Schema] = {
     PREDICTIONS: _schema(
+        shadow_version=_WHOLE,
         lead_id=_TEXT,
         endpoint=_TEXT,
         status=_WHOLE,
@@ -61,6 +62,8 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         actor=_TEXT,
     ),
     SHADOWS: _schema(
+        of_segment=_TEXT,
+        of_byte=_WHOLE,
         lead_id=_TEXT,
         champion_version=_WHOLE,
         champion_score=_NUMBER,
@@ -106,6 +109,10 @@ def row_of(line: Line, calendar: PeriodCalendar) -> tuple[str, dict[str, Any]]:
     if table == PREDICTIONS:
         features = to_json(row["features"], inf_nan_mode="null")
         row["features"], row["features_sha256"] = features.decode(), hashlib.sha256(features).hexdigest()
+    if table == SHADOWS:
+        # In a log of several machines a segment is named with its machine.
+        machine, slash, _ = line.segment.rpartition("/")
+        row["of_segment"] = f"{machine}{slash}{row['of_segment']}"
     if table == FEEDBACK:
         row["outcome_at"] = _moment(row["outcome_at"], "outcome_at")
     return table, row

@@ -18,6 +18,7 @@ SUFFIX = ".jsonl"
 SEGMENT_BYTES = 64 << 20
 _SYNC_SECONDS = 0.01
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+_to_the_disk = getattr(os, "fdatasync", os.fsync)  # macOS has only the other
 
 
 class LogWriter:
@@ -25,10 +26,21 @@ class LogWriter:
 
     Mode `write`: a record outlives the end of this process, by kill -9 as well; the disk has it within some 10 ms. Mode
     `strict`: the disk has it when `write` returns, so that it outlives a power cut too.
+
+    `unread`: a folder in which each segment gets a second name, for one more reader (`unread.py`), who takes that name away
+    when everything is read: whoever removes the first one takes nothing from that reader.
     """
 
-    def __init__(self, folder: Path, worker: str, mode: Mode = "write", segment_bytes: int = SEGMENT_BYTES) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        worker: str,
+        mode: Mode = "write",
+        segment_bytes: int = SEGMENT_BYTES,
+        unread: Path | None = None,
+    ) -> None:
         self._folder = folder
+        self._unread = unread
         # Tells this process's segments from those of the one that had the worker's name before.
         self._prefix = f"{worker}-{secrets.token_hex(6)}"
         self._is_strict = mode == "strict"
@@ -90,7 +102,7 @@ class LogWriter:
             while written < len(record):
                 written += os.write(descriptor, record[written:])
             if is_durable:
-                os.fdatasync(descriptor)
+                _to_the_disk(descriptor)
         except OSError:
             # Half a line would make the next one unreadable. And nothing follows here: of several lines a reader may have
             # taken the first ones already.
@@ -102,15 +114,21 @@ class LogWriter:
     def _open_segment(self) -> int:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._number += 1
-        descriptor = os.open(self._folder / f"{self._prefix}-{self._number:06}{SUFFIX}", _FLAGS, 0o640)
-        self._descriptor, self._length = descriptor, 0
-        fcntl.flock(descriptor, fcntl.LOCK_SH)  # until this process ends, however it does: nobody removes the segment
-        # The file's name is on the disk as well.
-        folder = os.open(self._folder, os.O_RDONLY)
+        path = self._folder / f"{self._prefix}-{self._number:06}{SUFFIX}"
+        descriptor = os.open(path, _FLAGS, 0o640)
         try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            # Until this process ends, however it does: nobody removes the segment, nor takes it for finished.
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            if self._unread is not None:
+                self._unread.mkdir(parents=True, exist_ok=True)
+                os.link(path, self._unread / path.name)
+            for folder in filter(None, (self._folder, self._unread)):
+                _bring_names_to_the_disk(folder)
+        except OSError:
+            os.close(descriptor)
+            path.unlink()
+            raise
+        self._descriptor, self._length = descriptor, 0
         if self._syncing is None and not self._is_strict:
             self._syncing = threading.Thread(target=self._sync, daemon=True, name="prediction-log")
             self._syncing.start()
@@ -120,7 +138,7 @@ class LogWriter:
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             try:
-                os.fdatasync(descriptor)
+                _to_the_disk(descriptor)
             finally:
                 os.close(descriptor)
 
@@ -134,9 +152,17 @@ class LogWriter:
                 held = None if self._descriptor is None else os.dup(self._descriptor)
             if held is not None:
                 try:
-                    os.fdatasync(held)
+                    _to_the_disk(held)
                 except OSError as problem:
                     self._lost = problem
                 finally:
                     os.close(held)
             time.sleep(_SYNC_SECONDS)
+
+
+def _bring_names_to_the_disk(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

@@ -63,6 +63,8 @@ def record_of_score(
     features: dict[str, Any] = lead.features
     return {
         "kind": "score",
+        # Second, as `SHADOWED` says. What the plain rule says is no score to compare with.
+        "shadow_version": route.shadow_version if scored.source == "model" else None,
         "request_id": written["request_id"],
         "worker": written["worker"],
         "at": written["at"],

@@ -37,6 +37,11 @@ class DeploymentFile:
     model_trained_at: datetime | None
     base_rate: float | None
 
+    @property
+    def shadow(self) -> ServedModel | None:
+        """The challenger, where it scores what the champion answers."""
+        return self.challenger if self.traffic.mode == "shadow" else None
+
     def says_the_same_as(self, other: "DeploymentFile | None") -> bool:
         """Whether a server that follows the other would do and tell the same."""
         return other is not None and self._told() == other._told()

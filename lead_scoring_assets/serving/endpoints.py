@@ -21,7 +21,6 @@ from lead_scoring_assets.serving.lead_request import Lead, LeadReader
 from lead_scoring_assets.serving.moments import Moments
 from lead_scoring_assets.serving.refusals import Refused
 from lead_scoring_assets.serving.scoring import LeadScoring, Route, Scored
-from lead_scoring_assets.serving.shadow import Shadow, ShadowLead
 from lead_scoring_assets.settings import Serving
 
 # The first explanation may come while libraries are still imported.
@@ -89,7 +88,6 @@ class Parts:
     settings: Serving
     follower: Follower
     scoring: LeadScoring
-    shadow: Shadow
     moments: Moments
     counts: Counts
     write: Callable[[bytes], None]
@@ -123,7 +121,6 @@ class Endpoints:
         record = record_of_score(lead, scored, live.traffic, self._written(asked, at), latency_us, parts.buckets)
         parts.write(line_of(record))
         parts.counts.scored(scored.source)
-        self._to_the_shadow(live, lead, scored, asked.request_id, latency_us)
         return to_json(answer_of(lead, scored, at, parts.buckets, is_exact=is_exact))
 
     async def _predict_batch(self, asked: Asked) -> bytes:
@@ -168,7 +165,6 @@ class Endpoints:
                 continue
             lead, scored = next(told)
             parts.counts.scored(scored.source)
-            self._to_the_shadow(live, lead, scored, asked.request_id, latency_us)
             answers.append({"index": place, **answer_of(lead, scored, at, parts.buckets, is_exact=is_exact)})
         return to_json({"results": answers, "scored": len(leads), "refused": len(items) - len(leads)})
 
@@ -244,22 +240,6 @@ class Endpoints:
         if len(found["leads"]) > self._parts.settings.limits.batch_leads:
             raise Refused(413, "too_many_leads")
         return found["leads"]
-
-    def _to_the_shadow(self, live: Live, lead: Lead, scored: Scored, request_id: str, latency_us: int) -> None:
-        if live.traffic.mode != "shadow" or live.challenger is None:
-            return
-        self._parts.shadow.offer(
-            ShadowLead(
-                request_id,
-                lead.lead_id,
-                lead.features,
-                live.champion.version,
-                scored.score,
-                latency_us,
-                live.challenger.version,
-                live.challenger.scorer,
-            )
-        )
 
 
 def _no_batch(problem: str) -> Refused:

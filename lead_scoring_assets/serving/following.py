@@ -44,21 +44,56 @@ class Live:
     deployment: DeploymentFile
     champion: LoadedModel
     challenger: LoadedModel | None
+    """Where it answers leads; None where it scores in the shadow."""
 
     @property
     def traffic(self) -> Traffic:
         return self.deployment.traffic
 
 
-class Follower:
-    """`live`: None until a model is loaded. `keys`: who may ask. `problem`: why it could not follow the last time."""
+class _Following:
+    """Looks at files, and keeps the models that they name."""
 
-    def __init__(self, home: Home, moments: Moments, breaker: Breaker) -> None:
+    def __init__(self, home: Home, breaker: Breaker) -> None:
         self._home = home
-        self._moments = moments
         self._breaker = breaker
         self._loaded: dict[str, LoadedModel] = {}
         self._seen: dict[Path, tuple[object, str | None]] = {}
+
+    def _try(self, path: Path, follow: Callable[[Path], None]) -> str | None:
+        """Call `follow` when the file has changed; why that failed, told until the file changes again."""
+        stamp, problem = self._seen.get(path, (None, None))
+        found = _stamp(path)
+        if found == stamp:
+            return problem
+        try:
+            with isolated:
+                follow(path)
+        except Fault as fault:
+            problem = str(fault)
+            _LOG.warning("what is served stays as it is: %s", problem)
+        else:
+            problem = None
+        self._seen[path] = (found, problem)
+        return problem
+
+    def _model(self, served: ServedModel) -> LoadedModel:
+        known = self._loaded.get(served.fingerprint)
+        if known is None or known.version != served.version:
+            known = load_model(self._home.data, served, self._breaker)
+            self._loaded[served.fingerprint] = known
+        return known
+
+    def _let_go_of_all_but(self, *kept: LoadedModel | None) -> None:
+        self._loaded = {fingerprint: model for fingerprint, model in self._loaded.items() if model in kept}
+
+
+class Follower(_Following):
+    """`live`: None until a model is loaded. `keys`: who may ask. `problem`: why it could not follow the last time."""
+
+    def __init__(self, home: Home, moments: Moments, breaker: Breaker) -> None:
+        super().__init__(home, breaker)
+        self._moments = moments
         self._ending = threading.Event()
         self._threads: list[threading.Thread] = []
         self.live: Live | None = None
@@ -106,42 +141,37 @@ class Follower:
             except Fault as fault:  # whoever asks is told so by the endpoint
                 _LOG.warning("v%s cannot explain: %s", warm.version, fault)
 
-    def _try(self, path: Path, follow: Callable[[Path], None]) -> str | None:
-        """Call `follow` when the file has changed; why that failed, told until the file changes again."""
-        stamp, problem = self._seen.get(path, (None, None))
-        found = _stamp(path)
-        if found == stamp:
-            return problem
-        try:
-            with isolated:
-                follow(path)
-        except Fault as fault:
-            problem = str(fault)
-            _LOG.warning("what is served stays as it is: %s", problem)
-        else:
-            problem = None
-        self._seen[path] = (found, problem)
-        return problem
-
     def _follow_deployment(self, path: Path) -> None:
         told = DeploymentFile.read(path)
         if told is None:
             return  # whoever deleted it has not taken the model away
         champion = self._model(told.champion)
-        challenger = None if told.challenger is None else self._model(told.challenger)
+        # The shadow is asked by a process of its own.
+        challenger = None if told.challenger is None or told.shadow else self._model(told.challenger)
         self.live = Live(told, champion, challenger)
-        kept = {told.champion.fingerprint, *([told.challenger.fingerprint] if told.challenger else [])}
-        self._loaded = {fingerprint: model for fingerprint, model in self._loaded.items() if fingerprint in kept}
+        self._let_go_of_all_but(champion, challenger)
 
     def _follow_keys(self, path: Path) -> None:
         self.keys = keys.read_keys(path)
 
-    def _model(self, served: ServedModel) -> LoadedModel:
-        known = self._loaded.get(served.fingerprint)
-        if known is None or known.version != served.version:
-            known = load_model(self._home.data, served, self._breaker)
-            self._loaded[served.fingerprint] = known
-        return known
+
+class ShadowFollower(_Following):
+    """`model`: the one that scores in the shadow; None: none does. `problem`: as a server's."""
+
+    def __init__(self, home: Home) -> None:
+        super().__init__(home, home.settings.serving.breaker)
+        self.model: LoadedModel | None = None
+        self.problem: str | None = None
+
+    def look(self) -> None:
+        """Follow what has changed; whatever fails, it goes on with what it has."""
+        self.problem = self._try(self._home.serving / deployment_file.FILE, self._follow)
+
+    def _follow(self, path: Path) -> None:
+        told = DeploymentFile.read(path)
+        if told is not None:
+            self.model = None if told.shadow is None else self._model(told.shadow)
+            self._let_go_of_all_but(self.model)
 
 
 def load_model(data: Path, served: ServedModel, breaker: Breaker) -> LoadedModel:

@@ -6,15 +6,23 @@ from typing import Any
 from lead_scoring_assets.serving.access import Access
 from lead_scoring_assets.serving.following import Follower
 from lead_scoring_assets.serving.moments import Moments
+from lead_scoring_assets.serving.shadow_turn import ShadowState
 
 
 class Health:
     """One worker's. `keys_needed`: False means that everybody on this machine may ask."""
 
     def __init__(
-        self, worker: str, follower: Follower, moments: Moments, access: Access, log: Callable[[], bool]
+        self,
+        worker: str,
+        follower: Follower,
+        moments: Moments,
+        access: Access,
+        log: Callable[[], bool],
+        shadow: Callable[[], ShadowState],
     ) -> None:
-        self._worker, self._follower, self._moments, self._access, self._log = worker, follower, moments, access, log
+        self._worker, self._follower, self._moments, self._access = worker, follower, moments, access
+        self._log, self._shadow = log, shadow
 
     def model_age_seconds(self) -> float | None:
         """Since the end of the period whose labels the model saw last, by the injected clock."""
@@ -29,9 +37,9 @@ class Health:
         told: dict[str, Any] = {"worker": self._worker, "keys_needed": not self._access.is_open}
         if live is None:
             return 503, {"status": "no_model", **told, "problem": problem}
-        champion, challenger = live.champion, live.challenger
+        champion, challenger, served = live.champion, live.challenger, live.deployment.challenger
         is_well = problem is None and champion.breaker.state == "closed" and self._log()
-        label = live.deployment.last_label_at
+        label, shadow = live.deployment.last_label_at, self._shadow()
         return 200, {
             "status": "ok" if is_well else "degraded",
             **told,
@@ -40,9 +48,11 @@ class Health:
             "last_label_at": None if label is None else label.isoformat(),
             "scoring_path": champion.scorer.path,
             "breaker": champion.breaker.state,
-            "challenger_version": None if challenger is None else f"v{challenger.version}",
+            "challenger_version": None if served is None else f"v{served.version}",
             "challenger_breaker": None if challenger is None else challenger.breaker.state,
             "traffic": live.traffic.mode,
+            "shadow_is_running": shadow.is_running,
+            "shadow_waiting": shadow.waiting,
             "deployment_sequence": live.deployment.sequence,
             "log_can_be_written": self._log(),
             "problem": None if problem is None else "what is served could not follow; see the server's log",

@@ -24,12 +24,14 @@ _LOG = logging.getLogger(__name__)
 
 
 class Route(NamedTuple):
-    """Where a lead goes. `arm` is None where traffic is not split; then nothing was drawn either."""
+    """Where a lead goes. `arm` is None where traffic is not split; then nothing was drawn either. `shadow_version`: of the
+    model that scores it as well, unseen."""
 
     arm: Arm | None = None
     unit_id: str | None = None
     propensity: float = 1.0
     explored: bool = False
+    shadow_version: int | None = None
 
 
 _NOT_SPLIT = Route()
@@ -47,6 +49,8 @@ class Scored(NamedTuple):
 def route_of(live: Live, lead: Lead) -> Route:
     """Where the lead goes. Where reps are drawn and none is named, the champion answers and nothing is drawn."""
     traffic = live.traffic
+    if (shadow := live.deployment.shadow) is not None:
+        return Route(shadow_version=shadow.version)
     if traffic.mode not in _SPLIT or live.challenger is None:
         return _NOT_SPLIT
     unit = lead.lead_id if traffic.unit == "lead" else lead.rep

@@ -1,15 +1,12 @@
-"""Serving until Ctrl-C: the model agent in this process, and server processes that share one port; who dies is started again."""
+"""Serving until Ctrl-C: the model agent in this process, and the processes beside it."""
 
 import contextlib
 import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from lead_scoring_assets.errors import LeadScoringError, ServingError
 from lead_scoring_assets.files import only_one
@@ -18,82 +15,11 @@ from lead_scoring_assets.prediction_log.sources import forwarding
 from lead_scoring_assets.serving.agent import ModelAgent
 from lead_scoring_assets.serving.keys import FILE as KEYS_FILE
 from lead_scoring_assets.serving.keys import read_keys
+from lead_scoring_assets.serving.processes import Processes, Tell
 from lead_scoring_assets.settings import is_loopback
 
 _LOOK_SECONDS = 0.05
-_GRACE_SECONDS = 15.0
 _PATIENCE_SECONDS = 60.0
-# Who dies sooner than this after its start is given a pause, which doubles.
-_SETTLED_SECONDS = 10.0
-_FIRST_PAUSE_SECONDS = 0.25
-_LONGEST_PAUSE_SECONDS = 30.0
-Tell = Callable[[str], None]
-
-
-@dataclass
-class _Slot:
-    """The place of one worker. `due`: when it is to be started, while there is no process."""
-
-    name: str
-    process: "subprocess.Popen[bytes] | None" = None
-    started: float = 0.0
-    due: float = 0.0
-    pause: float = 0.0
-
-
-class Workers:
-    """`count` server processes on one listening socket. What waits on it when a worker dies is taken by another."""
-
-    def __init__(self, root: str, listening: socket.socket, count: int, tell: Tell, *, may_be_open: bool) -> None:
-        descriptor = listening.fileno()
-        self._descriptor = descriptor
-        self._command = [sys.executable, "-m", "lead_scoring_assets.serving.worker"]
-        self._arguments = [str(descriptor), *(["--may-be-open"] if may_be_open else [])]
-        self._root = root
-        self._tell = tell
-        self._slots = [_Slot(f"w{number}") for number in range(count)]
-
-    @property
-    def pids(self) -> list[int]:
-        return [slot.process.pid for slot in self._slots if slot.process is not None]
-
-    def look(self, now: float) -> None:
-        """Start whoever is not there, and due; `now` counts seconds."""
-        for slot in self._slots:
-            if slot.process is not None and slot.process.poll() is not None:
-                self._note_death(slot, slot.process.returncode, now)
-            if slot.process is None and now >= slot.due:
-                self._start(slot, now)
-
-    def end(self) -> None:
-        """Ask all to end what they are at, and force who does not."""
-        running = [slot.process for slot in self._slots if slot.process is not None]
-        for process in running:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
-        deadline = time.monotonic() + _GRACE_SECONDS
-        for process in running:
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-    def _start(self, slot: _Slot, now: float) -> None:
-        # A group of its own: Ctrl-C reaches us only, and we end them in order.
-        slot.process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
-            [*self._command, self._root, slot.name, *self._arguments],
-            pass_fds=[self._descriptor],
-            start_new_session=True,
-        )
-        slot.started = now
-
-    def _note_death(self, slot: _Slot, code: int, now: float) -> None:
-        slot.process = None
-        is_settled = now - slot.started >= _SETTLED_SECONDS
-        slot.pause = 0.0 if is_settled else min(_LONGEST_PAUSE_SECONDS, slot.pause * 2 or _FIRST_PAUSE_SECONDS)
-        slot.due = now + slot.pause
-        self._tell(f"worker {slot.name} ended ({code}) and is started again")
 
 
 def serve(installation: Installation, host: str, port: int, workers: int, tell: Tell) -> int:
@@ -117,7 +43,7 @@ def serve(installation: Installation, host: str, port: int, workers: int, tell: 
         agent = ModelAgent(installation)
         told = _first_look(agent)
         agent.start()
-        group = Workers(str(home.root), listening, workers, tell, may_be_open=may_be_open)
+        group = Processes(str(home.root), listening, workers, tell, may_be_open=may_be_open)
         try:
             group.look(time.monotonic())
             address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
@@ -154,7 +80,7 @@ def _first_look(agent: ModelAgent) -> str:
     return f"model: v{found.champion.version} is live{beside}"
 
 
-def _wait_for(address: str, group: Workers) -> None:
+def _wait_for(address: str, group: Processes) -> None:
     """Until a worker answers, whatever it says."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < deadline:

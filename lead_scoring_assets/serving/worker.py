@@ -1,4 +1,4 @@
-"""One server process: puts the parts together and answers until it is told to end. Who starts it stands in `supervising.py`."""
+"""One server process: puts the parts together and answers until it is told to end. Who starts it stands in `processes.py`."""
 
 import argparse
 import contextlib
@@ -7,8 +7,6 @@ import os
 import signal
 import socket
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -28,14 +26,14 @@ from lead_scoring_assets.serving.following import Follower
 from lead_scoring_assets.serving.health import Health
 from lead_scoring_assets.serving.metrics import Metrics
 from lead_scoring_assets.serving.moments import Moments
+from lead_scoring_assets.serving.processes import end_with
 from lead_scoring_assets.serving.protocol import protocol
 from lead_scoring_assets.serving.rates import RateLimit
 from lead_scoring_assets.serving.scoring import LeadScoring
-from lead_scoring_assets.serving.shadow import Shadow
+from lead_scoring_assets.serving.shadow_turn import shadow_folder, state_of
 from lead_scoring_assets.settings import Home
 
 _GRACE_SECONDS = 10
-_ORPHAN_SECONDS = 0.5
 _SWITCH_SECONDS = 0.0005
 _LOG = logging.getLogger(__name__)
 
@@ -74,15 +72,17 @@ def open_worker(home: Home, name: str, *, may_be_open: bool, clock: Clock | None
     """
     settings = home.settings.serving
     moments = Moments(clock or open_clock(home.settings.clock, home.clock_file))
-    writer = LogWriter(home.serving / "log", name, settings.log.mode, settings.log.segment_bytes)
+    writer = LogWriter(
+        home.serving / "log", name, settings.log.mode, settings.log.segment_bytes, unread=shadow_folder(home)
+    )
     log = _Log(writer)
     counts = Counts(home.serving / "counts", name)
     follower = Follower(home, moments, settings.breaker)
-    shadow = Shadow(name, log.write, moments.iso, counts, settings.shadow)
     scoring, book = LeadScoring(settings.breaker), FeedbackBook(home.serving / FEEDBACK_FILE)
     limits = settings.limits
     access = Access(lambda: follower.keys, RateLimit(limits.requests_per_second, limits.burst), may_be_open=may_be_open)
-    health = Health(name, follower, moments, access, lambda: log.is_well)
+    shadow = shadow_folder(home)
+    health = Health(name, follower, moments, access, lambda: log.is_well, lambda: state_of(shadow))
     metrics = Metrics(home.serving / "counts", lambda: follower.live, health.model_age_seconds)
     parts = Parts(
         worker=name,
@@ -91,7 +91,6 @@ def open_worker(home: Home, name: str, *, may_be_open: bool, clock: Clock | None
         settings=settings,
         follower=follower,
         scoring=scoring,
-        shadow=shadow,
         moments=moments,
         counts=counts,
         write=log.write,
@@ -100,12 +99,10 @@ def open_worker(home: Home, name: str, *, may_be_open: bool, clock: Clock | None
     )
     app = Api(name, Endpoints(parts), access, health, metrics, counts, moments, log.write, limits)
     follower.start()
-    shadow.start()
     try:
         yield Worker(app, follower)
     finally:
         follower.end()
-        shadow.end()
         scoring.end()
         book.close()
         writer.close()
@@ -145,7 +142,7 @@ def main() -> int:
     # uvicorn raises the signal that ended it once more; what was written has to be brought to the disk first.
     for asked in (signal.SIGTERM, signal.SIGINT):
         signal.signal(asked, _only_once)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True, name="supervised").start()
+    end_with(os.getppid())
     # Whoever writes to the log lets go of Python's lock; a thread that takes it then gives it back this soon.
     sys.setswitchinterval(_SWITCH_SECONDS)
     try:
@@ -162,13 +159,6 @@ def main() -> int:
 
 def _only_once(signum: int, frame: object) -> None:  # signal's signature
     """uvicorn has heard of it."""
-
-
-def _end_with(supervisor: int) -> None:
-    """A worker that nobody looks after would hold the port."""
-    while os.getppid() == supervisor:
-        time.sleep(_ORPHAN_SECONDS)
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

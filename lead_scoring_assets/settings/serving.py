@@ -22,9 +22,10 @@ class ServingLog(Section):
 
 
 class ShadowQueue(Section):
-    """How many leads may wait for the shadow in one worker, and how long it may take for one."""
+    """How many answered leads may wait in the log for the shadow, of all workers together (of more the oldest are recorded as
+    dropped), and how long it may take for one."""
 
-    queue: Count = 1_000
+    queue: Count = 10_000
     timeout_ms: Amount = 200.0
 
 

@@ -195,7 +195,7 @@ def running(make_home: MakeHome) -> Iterator[House]:
         # A busy machine is not a fault.
         ("maximum_latency_ms: 50.0", "maximum_latency_ms: 60000.0"),
         ("open_seconds: 10.0, timeout_ms: 50.0", "open_seconds: 10.0, timeout_ms: 60000.0"),
-        ("queue: 1000, timeout_ms: 200.0", "queue: 1000, timeout_ms: 60000.0"),
+        ("queue: 10000, timeout_ms: 200.0", "queue: 10000, timeout_ms: 60000.0"),
         ("maximum_latency_p95_ms: 500.0", "maximum_latency_p95_ms: null"),
         ("maximum_latency_p99_ms: 500.0", "maximum_latency_p99_ms: null"),
     ):

@@ -104,12 +104,36 @@ def test_a_run_that_fails_is_asked_for_again_and_not_for_ever(world: World, inst
 
 
 def test_the_checks_pass_on_what_was_taken_in_and_on_nothing(world: World) -> None:
-    judges = (quality.every_line_once, quality.no_line_damaged, quality.fallback_leads_are_scored)
+    judges = (
+        quality.every_line_once,
+        quality.every_shadowed_lead_once,
+        quality.no_line_damaged,
+        quality.fallback_leads_are_scored,
+    )
     assert all(judge(world.house).passed for judge in judges)
     world.log(score(1), feedback(1), feedback(1), error(1))
     ingest(world.house, world.source)
     assert quality.every_line_once(world.house).sentence == "all 4 lines are rows, rejected or duplicates"
     assert all(judge(world.house).passed for judge in judges)
+
+
+def test_a_lead_that_the_shadow_lost_or_recorded_twice_is_found(world: World) -> None:
+    world.log(*(score(n, shadow_version=4) for n in range(6)))
+    [segment] = world.source.ends()
+    starts = [line.start for line in world.source.lines(segment, 0, world.source.ends()[segment])]
+
+    def recorded(*places: int) -> tuple[bool, list[object]]:
+        world.log(*(shadow(n, of_segment=segment, of_byte=starts[n]) for n in places), worker="shadow")
+        ingest(world.house, world.source)
+        found = quality.every_shadowed_lead_once(world.house)
+        return found.passed, [found.numbers[name] for name in ("leads", "lost", "doubled", "waiting")]
+
+    assert recorded(0, 1) == (True, [6, 0, 0, 4])  # it has come so far
+    assert recorded(4) == (False, [6, 2, 0, 1])
+    assert recorded(2, 3) == (True, [6, 0, 0, 1])
+    assert recorded(1, 5) == (False, [6, 0, 1, 0])
+    world.later(days=2)
+    assert quality.every_shadowed_lead_once(world.house).numbers["leads"] == 0
 
 
 def test_a_row_that_is_gone_or_there_twice_is_found(world: World) -> None:

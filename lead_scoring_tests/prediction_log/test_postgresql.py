@@ -13,16 +13,19 @@ import pytest
 
 from lead_scoring_assets.errors import PredictionLogError
 from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.prediction_log import quality
 from lead_scoring_assets.prediction_log.ingestion import ingest
 from lead_scoring_assets.prediction_log.postgresql import Forwarder, PostgresLog
 from lead_scoring_assets.prediction_log.segments import LogFolder
 from lead_scoring_assets.prediction_log.sources import forwarding, open_source
-from lead_scoring_assets.prediction_log.tables import INGESTED, PREDICTIONS
+from lead_scoring_assets.prediction_log.tables import INGESTED, PREDICTIONS, SHADOWS
 from lead_scoring_assets.prediction_log.writer import LogWriter
+from lead_scoring_assets.serving.shadow_turn import shadow_folder
 from lead_scoring_assets.settings import ServingLog
 from lead_scoring_tests.prediction_log.conftest import PostgresServer
 from lead_scoring_tests.prediction_log.test_ingestion import accounted
 from lead_scoring_tests.prediction_log.worlds import World, feedback, lines, score, shadow
+from lead_scoring_tests.serving.shadowed import shadow_all
 
 SENDS = """
 import sys
@@ -158,6 +161,24 @@ def test_a_database_that_is_down_delays_nobody_and_loses_nothing(
     assert len(stored(log)) == 50
     assert ingest(world.house, log).lines == 50
     accounted(world)
+
+
+def test_the_shadow_reads_what_was_sent_away_and_its_records_find_their_leads(world: World, log: PostgresLog) -> None:
+    for worker in ("w0", "w1"):
+        writer = LogWriter(world.folder, worker, unread=shadow_folder(world.home))
+        writer.write(lines([score(n, shadow_version=4) for n in range(20)]))
+        writer.close()
+    assert log.send(world.source, "one") == 40
+    assert world.source.ends() == {}
+    shadow_all(world.home)
+    assert log.send(world.source, "one") == 40
+    ingest(world.house, log)
+    found = {(row["of_segment"], row["of_byte"]): row for row in world.rows(SHADOWS)}
+    assert len(found) == 40
+    for row in world.rows(PREDICTIONS):
+        assert found[row["segment"], row["start_byte"]]["request_id"] == row["request_id"]
+    finding = quality.every_shadowed_lead_once(world.house)
+    assert (finding.passed, finding.numbers["leads"]) == (True, 40)
 
 
 def _until(is_so: Any) -> None:

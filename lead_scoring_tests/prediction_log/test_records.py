@@ -16,6 +16,7 @@ BASE = {"request_id": TEXT, "worker": TEXT, "at": TEXT}
 FEATURES = st.dictionaries(TEXT, NUMBER | TEXT | st.none() | WHOLE, max_size=5)
 SCORE = {
     "kind": st.just("score"),
+    "shadow_version": st.none() | WHOLE,
     **BASE,
     "lead_id": TEXT,
     "endpoint": TEXT,
@@ -37,6 +38,8 @@ SCORE = {
 }
 SHADOW = {
     "kind": st.just("shadow"),
+    "of_segment": TEXT,
+    "of_byte": WHOLE,
     **BASE,
     "lead_id": TEXT,
     "champion_version": WHOLE,

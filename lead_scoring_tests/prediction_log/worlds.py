@@ -25,6 +25,7 @@ def moment(at: datetime) -> str:
 def score(number: int = 1, at: datetime = NOW, **more: Any) -> dict[str, Any]:
     return {
         "kind": "score",
+        "shadow_version": None,
         "request_id": f"r{number}",
         "worker": "w0",
         "at": moment(at),
@@ -68,6 +69,8 @@ def error(number: int = 1, at: datetime = NOW, **more: Any) -> dict[str, Any]:
 def shadow(number: int = 1, at: datetime = NOW, **more: Any) -> dict[str, Any]:
     return {
         "kind": "shadow",
+        "of_segment": "w0-1-000001",
+        "of_byte": number,
         "request_id": f"r{number}",
         "worker": "w0",
         "at": moment(at),

@@ -21,13 +21,14 @@ from lead_scoring_assets.rollout.traffic import Traffic
 from lead_scoring_assets.serving import following
 from lead_scoring_assets.serving.agent import ModelAgent
 from lead_scoring_assets.serving.deployment_file import FILE, DeploymentFile, ServedModel
-from lead_scoring_assets.serving.following import Follower, LoadedModel, load_model, warm_up
+from lead_scoring_assets.serving.following import Follower, LoadedModel, ShadowFollower, load_model, warm_up
 from lead_scoring_assets.serving.moments import Moments
 from lead_scoring_assets.settings import Breaker
 from lead_scoring_tests.conftest import MakeHome
 from lead_scoring_tests.promotion.worlds import NOW, World, make_world
 from lead_scoring_tests.serving.served import Served, requests
 
+CANARY = Traffic("canary", 5_000, salt="s")
 MOMENTS = st.none() | st.datetimes(timezones=st.just(UTC))
 MODELS = st.builds(ServedModel, st.integers(1, 10**6), st.text(max_size=20), st.text(max_size=20))
 FILES = st.builds(
@@ -152,12 +153,39 @@ def test_an_unchanged_model_is_not_loaded_again_and_keeps_its_breaker(served: Se
     follower = follower_of(served)
     follower.look()
     before = follower.live
-    served.deploy(1, 2)
+    served.deploy(1, 2, CANARY)
     follower.look()
     assert before is not None
     assert follower.live is not None
     assert follower.live.champion is before.champion
     assert follower.live.challenger is not None
+
+
+def test_the_shadow_s_process_loads_the_shadow_and_servers_do_not(served: Served) -> None:
+    server, shadow = follower_of(served), ShadowFollower(served.home)
+
+    def look() -> tuple[int | None, int | None]:
+        server.look()
+        shadow.look()
+        assert server.live is not None
+        loaded = server.live.challenger, shadow.model
+        first, second = (None if model is None else model.version for model in loaded)
+        return first, second
+
+    served.deploy(1)
+    assert look() == (None, None)
+    served.deploy(1, 2)
+    assert look() == (None, 2)
+    before = shadow.model
+    (served.home.serving / FILE).write_text("damaged")
+    assert look() == (None, 2)
+    assert "the agent writes it anew" in (shadow.problem or "")
+    (served.home.serving / FILE).unlink()
+    served.deploy(3, 2)
+    assert look() == (None, 2)
+    assert (shadow.model is before, shadow.problem) == (True, None)
+    served.deploy(1, 2, CANARY)
+    assert look() == (2, None)
 
 
 def test_the_replayed_clock_is_read_when_the_server_looks(tmp_path: Path) -> None:

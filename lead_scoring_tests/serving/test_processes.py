@@ -13,19 +13,21 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from lead_scoring_assets.models.bundle import load_scorer
 from lead_scoring_assets.models.row_scorer import RowScorer
+from lead_scoring_assets.promotion.deployments import Deployments
 from lead_scoring_assets.promotion.transitions import promote, roll_back
 from lead_scoring_assets.serving.keys import FILE as KEYS
 from lead_scoring_assets.serving.keys import create_key
 from lead_scoring_tests.conftest import MakeHome, environment
 from lead_scoring_tests.promotion.worlds import World, make_world
 from lead_scoring_tests.serving.served import requests
+from lead_scoring_tests.serving.shadowed import each_has_its_record, owed, shadow_all
 
 [LEAD] = requests(1)
 FEATURES = {name: value for name, value in LEAD.items() if name != "lead_id"}
@@ -56,8 +58,11 @@ class Serving:
 
     @property
     def workers(self) -> list[int]:
+        return self.processes(b"serving.worker")
+
+    def processes(self, of: bytes) -> list[int]:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [pid for pid in map(int, children) if b"serving.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return [pid for pid in map(int, children) if of in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 @contextlib.contextmanager
@@ -226,23 +231,37 @@ def test_what_cannot_be_served_is_told(world: World) -> None:
         assert any("keys: 1, asked for" in line for line in running.told)
 
 
-def test_workers_end_when_nobody_looks_after_them(world: World) -> None:
+def test_who_was_left_alone_ends_and_what_was_answered_is_shadowed_after_the_next_start(world: World) -> None:
+    assert Deployments(world.house.lakehouse).record(replace(world.version(2), action="proposed"))
     running = subprocess.Popen(
         [str(Path(sys.executable).with_name("lead-scoring")), "serve", "--port", "0"],
         cwd=world.root, env=environment(world.root, world.root), stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert running.stderr is not None
-    for line in running.stderr:
-        if "Ctrl-C" in line:
-            break
-    workers = Serving(running, 0).workers
-    running.kill()
-    running.wait()
+    told = ""
+    while "Ctrl-C" not in told:
+        told += running.stderr.readline()
+    processes = Serving(running, 0).processes(b"serving.")
+    assert len(processes) == 2
+    with load(int(told.split("http://127.0.0.1:")[1].split()[0])) as under:
+        wait_until_asked(under, 300)
+        running.kill()
+        running.wait()
+        under.is_over.set()
     running.stderr.close()
     deadline = time.monotonic() + 60
-    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
+    while any(Path(f"/proc/{pid}").exists() for pid in processes) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert [pid for pid in workers if Path(f"/proc/{pid}").exists()] == []
+    assert [pid for pid in processes if Path(f"/proc/{pid}").exists()] == []
+    home = world.house.home
+    assert len(owed(home)) >= 300
+    with serving(world) as again, load(again.port) as under:
+        wait_until_asked(under, 100)
+        under.is_over.set()
+    shadow_all(home)
+    found = each_has_its_record(home)
+    assert len(found) >= 400
+    assert {record["outcome"] for record in found.values()} <= {"scored", "timeout"}  # a busy machine
 
 
 def test_a_server_imports_nothing_that_it_does_not_need() -> None:
