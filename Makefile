@@ -27,6 +27,9 @@ history: setup
 	@$(BIN)/lead-scoring prepare
 	@$(BIN)/lead-scoring materialize
 
+# The workers share the cores: a pool of threads in each of them would spin while it waits for the others.
+test: export OMP_NUM_THREADS = 1
+test: export OPENBLAS_NUM_THREADS = 1
 test: setup spark
 	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 

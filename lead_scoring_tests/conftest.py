@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from hypothesis import HealthCheck, settings
 
 from lead_scoring_assets.leads.bank import fetch_bank_file, read_bank_leads
@@ -114,21 +116,68 @@ def environment(home: Path, mirror: Path) -> dict[str, str]:
     return {**plain, "LEAD_SCORING_HOME": str(home), "DAGSTER_HOME": str(home), "LEAD_SCORING_MIRROR": str(mirror)}
 
 
-@pytest.fixture(scope="session")
-def short_home(make_home: MakeHome, run_verb: RunVerb, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first five months, materialised, with the first champion among them. Copy it before changing it."""
-    own = tmp_path_factory.getbasetemp()
-    note = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "short_home.txt"
-    # One for all workers: the first makes it, the others wait for it.
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[], tuple[Path, ...]]) -> tuple[Path, ...]:
+    """What `make` gives, for all workers of a session: the first makes it, the others wait for it."""
+    own = factory.getbasetemp()
+    note = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / f"{name}.txt"
     with note.open("a+") as made:
         fcntl.flock(made, fcntl.LOCK_EX)
         made.seek(0)
         if not (found := made.read()):
-            home = make_home("short")
-            run_verb(home, "prepare")
-            run_verb(home, "materialize", "--through", "2008-09")
-            made.write(found := str(home))
-    return Path(found)
+            made.write(found := "\n".join(map(str, make())))
+    return tuple(map(Path, found.split("\n")))
+
+
+@pytest.fixture(scope="session")
+def first_months(make_home: MakeHome, run_verb: RunVerb, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    """The first five months, materialised, with the first champion among them: a home, and a copy of it as it lies.
+
+    The home is for who lets its history go on, because models are trained where their registry was made. Everybody else
+    takes the copy.
+    """
+
+    def make() -> tuple[Path, Path]:
+        home = make_home("history")
+        run_verb(home, "prepare")
+        run_verb(home, "materialize", "--through", "2008-09")
+        return home, shutil.copytree(home, tmp_path_factory.mktemp("short") / home.name)
+
+    return made_once(tmp_path_factory, "first_months", make)
+
+
+@pytest.fixture(scope="session")
+def short_home(first_months: tuple[Path, ...]) -> Path:
+    """The first five months, materialised, with the first champion among them. Copy it before changing it."""
+    return first_months[1]
+
+
+@pytest.fixture(scope="session")
+def make_landed_home(make_home: MakeHome, short_home: Path) -> MakeHome:
+    """Makes a home as `lead-scoring prepare` leaves it: the files have landed, and nothing else has happened."""
+
+    def make(name: str) -> Path:
+        home = make_home(name)
+        shutil.copytree(short_home / "data" / "landing", home / "data" / "landing")
+        shutil.copy(short_home / "data" / "clock.json", home / "data" / "clock.json")
+        return home
+
+    return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _migrations_are_read_once() -> Iterator[None]:
+    """Dagster and MLflow have Alembic read every migration that they ever had whenever a store is opened; they never change."""
+    read, known = ScriptDirectory.from_config, dict[str | None, ScriptDirectory]()
+
+    def from_config(config: Config) -> ScriptDirectory:
+        location = config.get_main_option("script_location")
+        if location not in known:
+            known[location] = read(config)
+        return known[location]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScriptDirectory, "from_config", from_config)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ import dagster as dg
 import pyarrow as pa
 
 from lead_scoring_assets.installation import Installation
-from lead_scoring_assets.lakehouse.content_hash import content_hash
-from lead_scoring_assets.lakehouse.tables import Commit, Lakehouse
+from lead_scoring_assets.lakehouse.content_hash import content_hashes
+from lead_scoring_assets.lakehouse.tables import PERIOD, Commit, Lakehouse
 
 
 class LakehouseIOManager(dg.ConfigurableIOManager):
@@ -37,14 +37,14 @@ def written_metadata(
     lakehouse: Lakehouse, table: str, keys: Sequence[str], commit: Commit
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """For each period, what every materialisation tells of it: read back from the table as `commit` left it."""
-    for key in keys:
-        rows = lakehouse.scan(table, periods=[key], version=commit.version)
+    rows = lakehouse.scan(table, periods=keys, version=commit.version)
+    for key, (count, name) in content_hashes(rows, PERIOD, keys).items():
         yield (
             key,
             {
-                "dagster/row_count": rows.count_rows(),
+                "dagster/row_count": count,
                 "delta_version": commit.version,
-                "content_hash": content_hash(rows),
+                "content_hash": name,
                 "dagster/uri": str(lakehouse.path(table)),
                 "dagster/column_schema": dg.TableSchema([dg.TableColumn(f.name, str(f.type)) for f in rows.schema]),
             },

@@ -1,7 +1,5 @@
 """Delta tables by name: replace periods, append evidence, read as of any version or moment. No Dagster here."""
 
-import functools
-import operator
 import random
 import re
 import time
@@ -14,13 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import deltalake
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.fs as pafs
 from deltalake.exceptions import CommitFailedError
 
 from lead_scoring_assets.errors import LakehouseError, OvertakenError
 from lead_scoring_assets.files import one_at_a_time
 from lead_scoring_assets.lakehouse.columns_that_fit import fitting, storable
+from lead_scoring_assets.lakehouse.data_files import dataset_of
 from lead_scoring_assets.lakehouse.passage import PERIOD as PERIOD
 from lead_scoring_assets.lakehouse.passage import Passage
 from lead_scoring_assets.lakehouse.small_files import is_time_to_merge, merge_small_files
@@ -170,30 +168,15 @@ class Lakehouse:
         if version is not None and as_of is not None:
             raise LakehouseError(f"{table}: give version {version} or as of {as_of.isoformat()}, not both")
         opened = self._open(table, self.version(table, as_of) if as_of is not None else version)
-        # Arrow's own file system: that of delta-rs calls Python from Arrow's threads, which aborts processes at exit.
-        folder = pafs.SubTreeFileSystem(str(self.path(table).resolve()), pafs.LocalFileSystem())
-        import pyarrow.dataset as pads  # brings pandas with it; who only opens the house does not pay for that
-
         keys = opened.metadata().partition_columns
-        wanted = None if periods is None else set(periods)
-        # Only the files of these periods are looked at: what Arrow is told of a file costs more than a small question.
-        of_periods = [(PERIOD, "in", sorted(wanted))] if wanted and PERIOD in keys else None
-        dataset = opened.to_pyarrow_dataset(filesystem=folder, file_pruning_predicate=of_periods)
+        schema = pa.schema(opened.schema().to_arrow())
         # Where a table gets a new column, delta-rs moves those it is partitioned by; people look for them in front.
-        schema = pa.schema(sorted(dataset.schema, key=lambda field: field.name not in keys))
+        schema = pa.schema(sorted(schema, key=lambda field: field.name not in keys))
         if periods is not None and PERIOD not in keys:
             raise LakehouseError(f"{table} has no column {[PERIOD]} to choose files by; it has {schema.names}")
-        files = []
-        # In order of their paths, because Delta lists the newest file first: the history of writes is not content.
-        for file in sorted(dataset.get_fragments(), key=lambda file: file.path):
-            told = pads.get_partition_keys(file.partition_expression)
-            if wanted is None or told[PERIOD] in wanted:
-                # Only what the folder tells. delta-rs adds the least and greatest value of each column, and for one that
-                # is younger than the file it says so wrongly that Arrow leaves its rows out of `… IS NULL`.
-                known = [pc.field(key) == pa.scalar(told[key], schema.field(key).type) for key in keys]
-                expression = functools.reduce(operator.and_, known) if known else None
-                files.append(dataset.format.make_fragment(file.path, dataset.filesystem, expression))
-        return pads.FileSystemDataset(files, schema, dataset.format, dataset.filesystem)
+        # Arrow's own file system: that of delta-rs calls Python from Arrow's threads, which aborts processes at exit.
+        folder = pafs.SubTreeFileSystem(str(self.path(table).resolve()), pafs.LocalFileSystem())
+        return dataset_of(opened, folder, schema, None if periods is None else set(periods))
 
     def _open(self, table: str, version: int | None = None) -> deltalake.DeltaTable:
         self._must_exist(table)

@@ -26,10 +26,9 @@ def commits(home: Path) -> int:
 
 
 def test_killed_at_any_moment_and_resumed_gives_the_same_tables(
-    make_home: MakeHome, run_verb: RunVerb, short_home: Path, bank_mirror: Path
+    make_landed_home: MakeHome, run_verb: RunVerb, short_home: Path, bank_mirror: Path
 ) -> None:
-    home = make_home("killed")
-    run_verb(home, "prepare")
+    home = make_landed_home("killed")
     moments = random.Random(2008)
     kills = 0
     for _ in range(2):

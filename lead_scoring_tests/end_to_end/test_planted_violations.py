@@ -130,9 +130,8 @@ def test_a_narrowed_contract_is_noticed_and_done_again_accounts_for_every_row(ho
     assert (files["rows_in"] == files["accepted"] + files["rejected"] + files["duplicates"]).all()
 
 
-def test_bad_files_are_told_and_the_rest_of_the_month_stays(make_home: MakeHome, run_verb: RunVerb) -> None:
-    home = make_home("bad files")
-    run_verb(home, "prepare")
+def test_bad_files_are_told_and_the_rest_of_the_month_stays(make_landed_home: MakeHome, run_verb: RunVerb) -> None:
+    home = make_landed_home("bad files")
     landed = home / "data" / "landing" / "leads" / "2008-05"
     [good] = list(landed.glob("*.csv"))
     lines = good.read_text().splitlines(keepends=True)

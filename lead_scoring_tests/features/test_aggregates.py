@@ -45,7 +45,7 @@ def measured(one: Aggregate, *activities: Row) -> object:
     return row["it"]
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(leads=leads_of(), activities=activities_of())
 def test_the_plan_says_what_a_slow_look_at_every_activity_says(leads: list[Row], activities: list[Row]) -> None:
     assert built(leads, activities) == reference(leads, activities, EVERY_MEASURE)

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lead_scoring_assets.lakehouse.content_hash import LINEAGE, content_hash
+from lead_scoring_assets.lakehouse.content_hash import LINEAGE, content_hash, content_hashes
 from lead_scoring_assets.lakehouse.tables import Lakehouse
 
 SCHEMA = pa.schema(
@@ -25,6 +26,8 @@ SCHEMA = pa.schema(
         ("is_hot", pa.bool_()),
     ]
 )
+
+PERIODS = ("2008-05", "2008-06", "2008-07", "2008-08")
 
 rows_of = st.lists(
     st.fixed_dictionaries(
@@ -158,7 +161,7 @@ def test_a_column_that_is_left_out_does_not_count_and_every_other_one_does() -> 
 
 def test_a_scan_has_the_hash_of_its_rows(tmp_path: Path) -> None:
     lakehouse = Lakehouse(tmp_path)
-    for number, period in enumerate(("2008-05", "2008-06", "2008-07")):
+    for number, period in enumerate(PERIODS[:3]):
         several = [{"name": f"{n}é", "n": n, "x": n / 3, "at": datetime(2008, 5, 1, tzinfo=UTC)} for n in range(number)]
         written = table(several).append_column("period", pa.array([period] * number, pa.string()))
         lakehouse.replace_periods("t", [period], written)
@@ -167,6 +170,20 @@ def test_a_scan_has_the_hash_of_its_rows(tmp_path: Path) -> None:
     assert content_hash(lakehouse.scan("t", periods=chosen)) == content_hash(lakehouse.read("t", periods=chosen))
     assert content_hash(lakehouse.scan("t", periods=chosen)) != content_hash(lakehouse.scan("t"))
     assert content_hash(lakehouse.scan("t", periods=[])) == content_hash(lakehouse.read("t", periods=[]))
+    told = content_hashes(lakehouse.scan("t"), "period", PERIODS)
+    one_by_one = {period: lakehouse.scan("t", periods=[period]) for period in PERIODS}
+    assert told == {period: (rows.count_rows(), content_hash(rows)) for period, rows in one_by_one.items()}
+
+
+@settings(max_examples=30)
+@given(rows_of, st.data())
+def test_the_hash_of_each_period_is_that_of_its_rows_alone(rows: list[dict[str, Any]], data: st.DataObject) -> None:
+    periods = pa.array([data.draw(st.sampled_from(PERIODS[:3])) for _ in rows], pa.string())
+    whole = table(rows).append_column("period", periods)
+    alone = {period: whole.filter(pc.equal(periods, period)) for period in PERIODS}
+    assert content_hashes(whole, "period", PERIODS) == {
+        period: (part.num_rows, content_hash(part)) for period, part in alone.items()
+    }
 
 
 def test_the_sums_are_exact_however_many_rows_there_are() -> None:

@@ -179,7 +179,12 @@ def test_a_file_that_changed_after_it_was_ingested_is_noticed(is_same_size: bool
         bring(home, KEYS[2])
     bring(home)
     assert contents(home) == contents_when_new(home, tmp_path / "with the changed file")
-    # A late file in an earlier period's folder is the same case.
+    assert_whole(home)
+
+
+def test_a_file_that_came_late_into_an_earlier_folder_is_noticed(tmp_path: Path) -> None:
+    home = make(tmp_path / "home")
+    bring(home, *KEYS[:2])
     land(home, "outcomes", KEYS[1], "late.csv", "lead_id,outcome,outcome_at", ["x,lost,2024-06-02"])
     with pytest.raises(LeadScoringError, match=f"{KEYS[1]}: outcomes/{KEYS[1]}/late.csv not ingested"):
         bring(home, KEYS[2])

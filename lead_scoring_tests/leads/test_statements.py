@@ -111,7 +111,7 @@ ages = st.sampled_from([20, 21, None])
 ends = st.sampled_from(["lost", "converted", "open"])
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(rows_of(ages), st.lists(ages, max_size=3), st.integers(-2, 0))
 def test_leads_are_told_apart_as_the_rule_says(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Row], before: list[str | int | None], event: int
@@ -121,7 +121,7 @@ def test_leads_are_told_apart_as_the_rule_says(
     assert decided("leads", rows, earlier, scratch) == decided_slowly("leads", rows, earlier)
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(rows_of(ends), st.lists(ends, max_size=3), st.integers(-2, 0))
 def test_outcomes_are_told_apart_as_the_rule_says(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Row], before: list[str | int | None], event: int

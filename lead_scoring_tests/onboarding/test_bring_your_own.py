@@ -77,7 +77,7 @@ def test_two_files_from_excel_in_dubai_are_drafted_and_pulled_whole(tmp_path: Pa
     assert formula == ("=SUM(A1:A9)",)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=7)
 @pytest.mark.parametrize("company", ["bank", "dubai"])
 def test_the_drafted_settings_carry_the_whole_loop_to_a_trained_model(
     company: str, bank_mirror: Path, tmp_path: Path, run_verb: RunVerb
