@@ -18,6 +18,7 @@ differ, and load on them more.
 
 import argparse
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -31,6 +32,7 @@ import tempfile
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -313,14 +315,15 @@ def shadowed(home: Path) -> None:
 
 
 def explanation(address: str, sent: bytes) -> None:
-    asked = urllib.request.Request(address, sent, {"content-type": "application/json"})
+    told = urllib.parse.urlsplit(address)
     took = []
-    for _ in range(101):
-        started = time.perf_counter()
-        with urllib.request.urlopen(asked, timeout=60) as answer:
-            answer.read()
-        took.append(time.perf_counter() - started)
-    print(f"one explanation: first {took[0] * 1e3:,.0f} ms, then p50 {statistics.median(took[1:]) * 1e3:.2f} ms")
+    with contextlib.closing(http.client.HTTPConnection(told.netloc, timeout=60)) as connection:
+        for _ in range(201):
+            started = time.perf_counter()
+            connection.request("POST", told.path, sent, {"content-type": "application/json"})
+            connection.getresponse().read()
+            took.append(time.perf_counter() - started)
+    print(f"one explanation: first {took[0] * 1e3:,.1f} ms, then p50 {statistics.median(took[1:]) * 1e3:.2f} ms")
 
 
 def free_port() -> int:
