@@ -33,7 +33,8 @@ class LeadReader:
     def __init__(self, registry: Registry) -> None:
         features = registry.features
         self._has_rep = REP not in features
-        self._reader = TypeAdapter[dict[str, Any]](_typed(features, has_rep=self._has_rep))
+        # The adapter's own methods only pass on to it.
+        self._reader = TypeAdapter[dict[str, Any]](_typed(features, has_rep=self._has_rep)).validator
         self._names = tuple(features)
         self._missing = [(name, frozenset(column.missing)) for name, column in features.items() if column.missing]
         name = "expected a text of 1 to 128 characters"
