@@ -27,8 +27,8 @@ _BESIDE_THE_REPOSITORY = _REPOSITORY.parent / "shared" / "data"
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: the tests that run the whole product mostly wait for its daemon."""
-    return (os.cpu_count() or 1) + 1
+    """Two more than there are cores: the tests that run the whole product mostly wait for its daemon."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
