@@ -7,9 +7,9 @@
 
 8 numeric and 4 categorical columns in Parquet files. Every step is a process of its own, below a small parent: CPU seconds and
 largest resident memory, and what of both is fixed: the process and its libraries, before it has read a row (CPU seconds
-that go mostly into compiling them where nobody keeps the compiled files). In ours_exact and ours_at_once scipy
-comes with the first p-value and counts as work. Ours, which are quick, run three times, and the middle one is told. NannyML gets an environment for this
-run alone. Nothing is asserted about time: machines differ.
+that go mostly into compiling them where nobody keeps the compiled files). In ours_exact and ours_at_once scipy comes with the
+first p-value and counts as work. Ours, which are quick, run three times, and the middle one is told. NannyML gets an
+environment for this run alone. Nothing is asserted about time: machines differ.
 
 - ours_reference: bins, counts and distinct values of the reference, once per model.
 - ours_binned: PSI, KL, JS, chi-square, nulls and patterns, from bin counts of the file; the kept reference read first.
@@ -126,6 +126,7 @@ def ours_binned(folder: Path) -> Callable[[], Told]:
 def ours_exact(folder: Path) -> Callable[[], Told]:
     import pyarrow as pa
     import pyarrow.parquet as pq
+
     from lead_scoring_assets.monitoring.drift.reference_rows import from_rows, values_of
     from lead_scoring_assets.monitoring.drift.row_by_row import read_rows
     from lead_scoring_assets.monitoring.drift.verdict import Limits
