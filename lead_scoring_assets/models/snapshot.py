@@ -6,7 +6,6 @@ never written again, and is verified whenever it is read.
 
 import hashlib
 import json
-import os
 import secrets
 import shutil
 from collections.abc import Iterable, Mapping
@@ -17,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lead_scoring_assets.errors import LakehouseError
-from lead_scoring_assets.files import one_at_a_time, told_of_the_disk
+from lead_scoring_assets.files import bring_to_the_disk, one_at_a_time, told_of_the_disk
 from lead_scoring_assets.lakehouse.content_hash import content_hash
 from lead_scoring_assets.lakehouse.tables import Lakehouse
 from lead_scoring_assets.models.snapshot_manifest import Snapshot as Snapshot
@@ -125,9 +124,9 @@ def _write(rows: pa.Table, final: Path, period: Period, inputs: Mapping[str, int
         )
         (partial / MANIFEST).write_bytes(snapshot.to_bytes())
         _settle(partial / MANIFEST)
-        _flush(partial)
+        bring_to_the_disk(partial)
         partial.rename(final)
-        _flush(final.parent)
+        bring_to_the_disk(final.parent)
         return snapshot
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -162,17 +161,8 @@ def _columns(rows: pa.Table) -> tuple[tuple[str, str], ...]:
 
 
 def _settle(file: Path) -> None:
-    _flush(file)
+    bring_to_the_disk(file)
     file.chmod(_READ_ONLY)
-
-
-def _flush(path: Path) -> None:
-    """Wait until a file's bytes, or a folder's names, lie on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _clear_what_killed_processes_left(folder: Path) -> None:

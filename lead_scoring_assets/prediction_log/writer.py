@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from lead_scoring_assets.errors import PredictionLogError
+from lead_scoring_assets.files import bring_to_the_disk
 
 Mode = Literal["write", "strict"]
 SUFFIX = ".jsonl"
@@ -123,7 +124,7 @@ class LogWriter:
                 self._unread.mkdir(parents=True, exist_ok=True)
                 os.link(path, self._unread / path.name)
             for folder in filter(None, (self._folder, self._unread)):
-                _bring_names_to_the_disk(folder)
+                bring_to_the_disk(folder)
         except OSError:
             os.close(descriptor)
             path.unlink()
@@ -158,11 +159,3 @@ class LogWriter:
                 finally:
                     os.close(held)
             time.sleep(_SYNC_SECONDS)
-
-
-def _bring_names_to_the_disk(folder: Path) -> None:
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

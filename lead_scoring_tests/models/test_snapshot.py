@@ -263,7 +263,7 @@ import pyarrow.parquet as pq
 from lead_scoring_assets.models import snapshot
 from lead_scoring_tests.models.test_snapshot import keep, training_set
 
-WRITING = ("one_at_a_time", "_write", "_settle", "_flush")
+WRITING = ("one_at_a_time", "_write", "_settle", "bring_to_the_disk")
 
 def dies_at(line):
     seen = 0
