@@ -21,7 +21,19 @@ from lead_scoring_assets.serving.health import Health
 from lead_scoring_assets.serving.metrics import Metrics
 from lead_scoring_assets.serving.moments import Moments
 from lead_scoring_assets.serving.refusals import Refused
-from lead_scoring_assets.serving.requests import Head, Receive, RequestIds, Scope, Send, body_of, head_of, respond
+from lead_scoring_assets.serving.requests import (
+    Answered,
+    Head,
+    Headers,
+    Receive,
+    RequestIds,
+    Scope,
+    Send,
+    body_of,
+    head_of,
+    refuse_by_head,
+    respond,
+)
 from lead_scoring_assets.serving.viewer import add_viewer
 from lead_scoring_assets.settings import Limits
 
@@ -46,7 +58,13 @@ class Api:
         limits: Limits,
     ) -> None:
         self._worker = worker
+        self._endpoints = endpoints
         self._posts = endpoints.by_path
+        self._at_once = {
+            path.encode(): (path, endpoint.at_once, endpoint)
+            for path, endpoint in self._posts.items()
+            if endpoint.at_once is not None
+        }
         self._access = access
         self._counts = counts
         self._moments = moments
@@ -65,28 +83,57 @@ class Api:
         else:
             await self._other(scope, receive, send, started)
 
-    async def _post(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send, started: int) -> None:
-        head, path = head_of(scope, self._ids), scope["path"]
+    def takes_at_once(self, address: bytes) -> bool:
+        """Whether POST requests to this address, as it was sent, are answered by `at_once` unless a model is waited for."""
+        return address.partition(b"?")[0] in self._at_once
+
+    def at_once(self, address: bytes, headers: Headers, body: bytes) -> Answered | None:
+        """The answer to a whole POST request, from who need not wait for it: no task, no messages back and forth. It is as
+        it would be from the application, which is to be asked where this is None."""
+        started = time.perf_counter_ns()
+        found, _, query = address.partition(b"?")
+        taken = self._at_once.get(found)
+        live = self._endpoints.live_at_once()
+        if taken is None or live is None or b"#" in query:
+            return None
+        path, answer, endpoint = taken
+        head = head_of(headers, self._ids)
         actor = None
-        more: tuple[tuple[bytes, bytes], ...] = ()
+        try:
+            with isolated:
+                actor = self._access.allow(endpoint.scope, head.token, head.host, time.monotonic())
+                refuse_by_head(head, endpoint.most_bytes)
+                asked = Asked(head.request_id, path, started, actor, query, body)
+                answered = Answered(200, answer(live, asked), head.request_id)
+        except Fault as fault:
+            answered = self._refused(fault.cause, head, path, started, actor)
+        self._counts.request(path, answered.status, time.perf_counter_ns() - started)
+        return answered
+
+    async def _post(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send, started: int) -> None:
+        head, path = head_of(scope["headers"], self._ids), scope["path"]
+        actor = None
         try:
             with isolated:
                 if scope["method"] != "POST":
                     raise Refused(405, "method", headers=((b"allow", b"POST"),))
                 actor = self._access.allow(endpoint.scope, head.token, head.host, time.monotonic())
-                body = await body_of(head, receive, endpoint.most_bytes)
+                refuse_by_head(head, endpoint.most_bytes)
+                body = await body_of(receive, endpoint.most_bytes)
                 asked = Asked(head.request_id, path, started, actor, scope["query_string"], body)
-                answer = await endpoint.answer(asked)
-            status = 200
+                answered = Answered(200, await endpoint.answer(asked), head.request_id)
         except Fault as fault:
-            refused = _refusal(fault.cause, head)
-            status, answer, more = refused.status, refused.body(head.request_id), tuple(refused.headers)
-            self._record_refusal(head.request_id, path, status, refused.error, started, actor)
-        self._counts.request(path, status, time.perf_counter_ns() - started)
-        await respond(send, status, answer, head.request_id, more)
+            answered = self._refused(fault.cause, head, path, started, actor)
+        self._counts.request(path, answered.status, time.perf_counter_ns() - started)
+        await respond(send, answered)
+
+    def _refused(self, problem: Exception, head: Head, path: str, started: int, actor: str | None) -> Answered:
+        refused = _refusal(problem, head)
+        self._record_refusal(head.request_id, path, refused.status, refused.error, started, actor)
+        return Answered(refused.status, refused.body(head.request_id), head.request_id, tuple(refused.headers))
 
     async def _other(self, scope: Scope, receive: Receive, send: Send, started: int) -> None:
-        head = head_of(scope, self._ids)
+        head = head_of(scope["headers"], self._ids)
         status = 500
 
         async def sent(message: Any) -> None:

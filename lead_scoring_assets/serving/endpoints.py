@@ -70,11 +70,12 @@ class Asked(NamedTuple):
 
 
 class Endpoint(NamedTuple):
-    """`scope`: what a key must allow. `most_bytes`: of a body."""
+    """`scope`: what a key must allow. `most_bytes`: of a body. `at_once`: the same answer where nothing has to be waited for."""
 
     answer: Callable[[Asked], Awaitable[bytes]]
     scope: Scope
     most_bytes: int
+    at_once: Callable[[Live, Asked], bytes] | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class Endpoints:
         self._parts = parts
         self.reader = LeadReader(parts.registry)
         limits = parts.settings.limits
-        one = Endpoint(self._predict, "score", limits.body_bytes)
+        one = Endpoint(self._predict, "score", limits.body_bytes, self._predict_at_once)
         self.by_path: Mapping[str, Endpoint] = {
             "/predict": one,
             "/score-lead": one,
@@ -111,13 +112,25 @@ class Endpoints:
             "/feedback": Endpoint(self._feedback, "feedback", limits.body_bytes),
         }
 
+    def live_at_once(self) -> Live | None:
+        """What is live, where its models answer a lead without waiting for them."""
+        live = self._parts.follower.live
+        return None if live is None or live.is_waited_for else live
+
     async def _predict(self, asked: Asked) -> bytes:
         lead, is_exact = self.reader.read(asked.body), asked.is_exact()
         live = self._live()
-        scored = await self._parts.scoring.score(live, lead)
-        at = self._parts.moments.iso()
-        latency_us = asked.latency_us
+        return self._tell(asked, live, lead, await self._parts.scoring.score(live, lead), is_exact=is_exact)
+
+    def _predict_at_once(self, live: Live, asked: Asked) -> bytes:
+        lead, is_exact = self.reader.read(asked.body), asked.is_exact()
+        return self._tell(asked, live, lead, self._parts.scoring.score_at_once(live, lead), is_exact=is_exact)
+
+    def _tell(self, asked: Asked, live: Live, lead: Lead, scored: Scored, *, is_exact: bool) -> bytes:
+        """Write it down, then answer."""
         parts = self._parts
+        at = parts.moments.iso()
+        latency_us = asked.latency_us
         record = record_of_score(lead, scored, live.traffic, self._written(asked, at), latency_us, parts.buckets)
         parts.write(line_of(record))
         parts.counts.scored(scored.source)

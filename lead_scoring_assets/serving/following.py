@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,12 @@ class Live:
     @property
     def traffic(self) -> Traffic:
         return self.deployment.traffic
+
+    @cached_property
+    def is_waited_for(self) -> bool:
+        """Whether a model of its learner's library may be asked, which is not ours to promise an end of."""
+        models = [self.champion] if self.challenger is None else [self.champion, self.challenger]
+        return any(model.scorer.path == "library" for model in models)
 
 
 class _Following:

@@ -1,15 +1,34 @@
-"""HTTP as uvicorn speaks it, and limits to how slowly a request may arrive and how large its head may be."""
+"""HTTP as uvicorn speaks it, with limits to how slowly a request may arrive and how large its head may be, and a short way for
+what can be answered as soon as it has arrived."""
 
 import asyncio
-from typing import Any
+from typing import Any, Protocol
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from lead_scoring_assets.serving.requests import ALWAYS, Answered, Headers, lines_of
 
 HEAD_BYTES = 65_536
+_HELD_BYTES = 65_536
 
 
-def protocol(request_seconds: float) -> type[HttpToolsProtocol]:
-    """uvicorn's protocol, by which all of a request has to arrive within so many seconds: nobody holds a connection."""
+class AtOnce(Protocol):
+    """What answers whole POST requests without waiting."""
+
+    def takes_at_once(self, address: bytes) -> bool:
+        """Whether requests to this address may be."""
+
+    def at_once(self, address: bytes, headers: Headers, body: bytes) -> Answered | None:
+        """The answer; None: the application is to be asked."""
+
+
+def protocol(request_seconds: float, answering: AtOnce) -> type[HttpToolsProtocol]:
+    """uvicorn's protocol, by which all of a request has to arrive within so many seconds: nobody holds a connection.
+
+    A small request that `answering` takes is held until it is whole, and answered then and there: a task and ASGI's messages
+    would cost as much as the answer itself. Whatever else comes, or comes differently, is handed over to uvicorn as it is.
+    """
+    begins = _Beginnings()
 
     class LimitedProtocol(HttpToolsProtocol):
         _timer: asyncio.TimerHandle | None = None
@@ -18,6 +37,10 @@ def protocol(request_seconds: float) -> type[HttpToolsProtocol]:
         _is_refused = False
         _waiting_bytes = 0
         _is_large = False
+        _is_held = False
+        _body = b""
+        _idle_timer: asyncio.TimerHandle | None = None
+        _answered_at = 0.0
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -25,13 +48,22 @@ def protocol(request_seconds: float) -> type[HttpToolsProtocol]:
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop_waiting()
+            if self._idle_timer is not None:
+                self._idle_timer.cancel()
+            self._hand_over()
             super().connection_lost(exc)
+
+        def shutdown(self) -> None:
+            self._hand_over()
+            super().shutdown()
 
         def data_received(self, data: bytes) -> None:
             if self._is_refused:
                 return
             self._is_large = self._waiting_bytes + len(data) > HEAD_BYTES
             super().data_received(data)
+            if self._is_held and not self._may_be_waited_for():
+                self._hand_over()
             if self._has_head:
                 self._waiting_bytes = 0
             else:
@@ -45,7 +77,7 @@ def protocol(request_seconds: float) -> type[HttpToolsProtocol]:
 
         def on_message_begin(self) -> None:
             self._has_head = self._is_whole = False
-            super().on_message_begin()
+            self.url, self.headers, self.expect_100_continue = b"", [], False
 
         def on_headers_complete(self) -> None:
             self._has_head = True
@@ -53,15 +85,76 @@ def protocol(request_seconds: float) -> type[HttpToolsProtocol]:
             if self._is_large and sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES:
                 self._refuse(431, "Request Header Fields Too Large")
             else:
-                super().on_headers_complete()
+                self._is_held, self._body = True, b""
 
         def on_body(self, body: bytes) -> None:
-            if not self._is_refused:
+            if self._is_held:
+                self._body += body
+            elif not self._is_refused:
                 super().on_body(body)
 
         def on_message_complete(self) -> None:
             self._is_whole = True
-            if not self._is_refused:
+            if self._is_held:
+                self._answer()
+            elif not self._is_refused:
+                super().on_message_complete()
+
+        def _may_be_waited_for(self) -> bool:
+            """The rest of a request's body has not come yet; the application would refuse what is too large at once."""
+            return (
+                answering.takes_at_once(self.url)
+                and not self.expect_100_continue
+                and any(n == b"content-length" and v.isdigit() and int(v) <= _HELD_BYTES for n, v in self.headers)
+            )
+
+        def _answer(self) -> None:
+            parser, cycle = self.parser, self.cycle
+            if (
+                parser.get_method() != b"POST"
+                or parser.get_http_version() != "1.1"
+                or not parser.should_keep_alive()
+                or parser.should_upgrade()
+                # Answers go out in the order in which requests came, and to who takes them.
+                or (cycle is not None and not cycle.response_complete)
+                or self.flow.write_paused
+                or self.transport.is_closing()
+                or (answered := answering.at_once(self.url, self.headers, self._body)) is None
+            ):
+                self._hand_over()
+                return
+            self._is_held = False
+            state = self.server_state
+            self.transport.write(answered.after(begins.of(answered.status, state.default_headers)))
+            state.total_requests += 1
+            # uvicorn sets and stops a timer for each request; this one looks again when it is due.
+            self._answered_at = self.loop.time()
+            if self._idle_timer is None:
+                self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._end_when_idle)
+
+        def _end_when_idle(self) -> None:
+            self._idle_timer = None
+            if not self._is_whole or (self.cycle is not None and not self.cycle.response_complete):
+                return
+            left = self._answered_at + self.timeout_keep_alive - self.loop.time()
+            if left > 0:
+                self._idle_timer = self.loop.call_later(left, self._end_when_idle)
+            elif self.timeout_keep_alive_task is None:
+                self.timeout_keep_alive_handler()
+
+        def _hand_over(self) -> None:
+            """What is held becomes a request of the application, of which nothing has been read yet."""
+            if not self._is_held:
+                return
+            self._is_held = False
+            url, headers, expects = self.url, self.headers, self.expect_100_continue
+            super().on_message_begin()
+            self.url, self.expect_100_continue = url, expects
+            self.headers.extend(headers)
+            super().on_headers_complete()
+            if self._body:
+                super().on_body(self._body)
+            if self._is_whole:
                 super().on_message_complete()
 
         def _wait(self) -> None:
@@ -81,3 +174,20 @@ def protocol(request_seconds: float) -> type[HttpToolsProtocol]:
                 self.transport.close()
 
     return LimitedProtocol
+
+
+class _Beginnings:
+    """The lines with which all answers of a status begin, which change with the second: uvicorn's date is among them."""
+
+    def __init__(self) -> None:
+        self._standing: object = None
+        self._lines: dict[int, bytes] = {}
+
+    def of(self, status: int, standing: list[tuple[bytes, bytes]]) -> bytes:
+        """`standing`: uvicorn's own headers, each second a new list."""
+        if standing is not self._standing:
+            self._standing, self._lines = standing, {}
+        lines = self._lines.get(status)
+        if lines is None:
+            lines = self._lines[status] = STATUS_LINE[status] + lines_of((*standing, *ALWAYS))
+        return lines

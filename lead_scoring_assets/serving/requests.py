@@ -1,8 +1,8 @@
-"""A request as the endpoints see it: its head read once, its body within limits."""
+"""A request as the endpoints see it: its head read once, its body within limits; and a whole answer."""
 
 import re
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -12,9 +12,17 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Headers = Iterable[tuple[bytes, bytes]]
 
 _ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 _BEARER = b"bearer "
+ALWAYS = (
+    (b"content-type", b"application/json"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+)
+"""Headers of every answer."""
+_OWN = b"content-length: %d\r\nx-request-id: %b\r\n%b\r\n%b"
 
 
 class Head(NamedTuple):
@@ -25,6 +33,30 @@ class Head(NamedTuple):
     host: bytes
     media_type: bytes
     length: bytes | None
+
+
+class Answered(NamedTuple):
+    """`body`: JSON. `more`: headers beside those that every answer has."""
+
+    status: int
+    body: bytes
+    request_id: str
+    more: tuple[tuple[bytes, bytes], ...] = ()
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        own = ((b"content-length", b"%d" % len(self.body)), (b"x-request-id", self.request_id.encode()))
+        return [*ALWAYS, *own, *self.more]
+
+    def after(self, status_line_and_headers: bytes) -> bytes:
+        """The same as HTTP/1.1 has it, after lines that do not differ between answers: its own headers, and the body."""
+        more = lines_of(self.more) if self.more else b""
+        return status_line_and_headers + _OWN % (len(self.body), self.request_id.encode(), more, self.body)
+
+
+def lines_of(headers: Headers) -> bytes:
+    """Headers as HTTP/1.1 has them."""
+    return b"".join(b"%b: %b\r\n" % header for header in headers)
 
 
 class RequestIds:
@@ -38,11 +70,11 @@ class RequestIds:
         return f"{self._prefix}-{next(self._numbers)}"
 
 
-def head_of(scope: Scope, ids: RequestIds) -> Head:
+def head_of(headers: Headers, ids: RequestIds) -> Head:
     """The headers that matter, in one pass. A caller's X-Request-ID is taken over when it is one."""
     request_id = token = length = None
     host = media_type = b""
-    for name, value in scope["headers"]:
+    for name, value in headers:
         if name == b"host":
             host = value.lower()
         elif name == b"content-type":
@@ -59,11 +91,11 @@ def head_of(scope: Scope, ids: RequestIds) -> Head:
     return Head(request_id or ids.next(), token, host, media_type, length)
 
 
-async def body_of(head: Head, receive: Receive, most: int) -> bytes:
-    """The body, of at most `most` bytes.
+def refuse_by_head(head: Head, most: int) -> None:
+    """What need not be read.
 
     Raises:
-        Refused: 413 or 415; 400 when the connection ends before the body does.
+        Refused: 415, 400 or 413, it is no JSON, or says that it has more than `most` bytes.
     """
     if head.media_type != b"application/json":
         raise Refused(415, "media_type")
@@ -72,6 +104,14 @@ async def body_of(head: Head, receive: Receive, most: int) -> bytes:
             raise Refused(400, "length")
         if int(head.length) > most:
             raise Refused(413, "too_large")
+
+
+async def body_of(receive: Receive, most: int) -> bytes:
+    """The body, of at most `most` bytes.
+
+    Raises:
+        Refused: 413; 400 when the connection ends before the body does.
+    """
     parts: list[bytes] = []
     length = 0
     while True:
@@ -87,27 +127,7 @@ async def body_of(head: Head, receive: Receive, most: int) -> bytes:
             return part if len(parts) == 1 else b"".join(parts)
 
 
-async def respond(
-    send: Send,
-    status: int,
-    body: bytes,
-    request_id: str,
-    more: tuple[tuple[bytes, bytes], ...] = (),
-    media_type: bytes = b"application/json",
-) -> None:
+async def respond(send: Send, answered: Answered) -> None:
     """Send a whole answer."""
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [
-                (b"content-type", media_type),
-                (b"content-length", b"%d" % len(body)),
-                (b"x-request-id", request_id.encode()),
-                (b"x-content-type-options", b"nosniff"),
-                (b"cache-control", b"no-store"),
-                *more,
-            ],
-        }
-    )
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.start", "status": answered.status, "headers": answered.headers})
+    await send({"type": "http.response.body", "body": answered.body})

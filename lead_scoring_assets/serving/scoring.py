@@ -76,14 +76,20 @@ class LeadScoring:
         Raises:
             Refused: 503, the model cannot and nothing is known of its training.
         """
+        if not live.is_waited_for:
+            return self.score_at_once(live, lead)
+        [scored] = await self.score_many(live, [lead])
+        return scored
+
+    def score_at_once(self, live: Live, lead: Lead) -> Scored:
+        """One lead, here and now: by code of our own, whose work is bounded.
+
+        Raises:
+            Refused: as for `score`.
+        """
         route = route_of(live, lead)
         for place, model in enumerate(_asked(live, route)):
-            # The work of our own code is bounded; a library's is not ours to promise.
-            if model.scorer.path == "library":
-                found = await self._many(model, [lead])
-                score = None if found is None else found[0]
-            else:
-                score = self._one(model, lead)
+            score = self._one(model, lead)
             if score is not None:
                 # Where the challenger has failed, its guard counts a fallback, whoever answers. By its place, because against
                 # the process that there was before the two are one model.

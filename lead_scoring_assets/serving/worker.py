@@ -115,7 +115,7 @@ def server_of(app: Api, request_seconds: float) -> uvicorn.Server:
         uvicorn.Config(
             app,
             loop="uvloop" if sys.platform != "win32" else "asyncio",
-            http=protocol(request_seconds),
+            http=protocol(request_seconds, app),
             ws="none",
             lifespan="off",
             log_config=None,
