@@ -36,9 +36,10 @@ def judge_volume(now: Volume, before: Sequence[Volume], false_alarm_rate: float,
     Expected ± t sqrt(variance): the prediction interval of counts that vary more than Poisson's (quasi-Poisson, as in
     Menssen and Schaarschmidt's predint, 2022), with the dispersion from Pearson's X² over its degrees of freedom, at least
     1, and Student's t for having estimated it. `false_alarm_rate` is its chance where nothing but such variation moves. A
-    period in which nothing came has a status of its own, which is harmless only where none was within the interval.
+    period in which nothing came has a status of its own, which is harmless only where none was within the interval. One
+    odd period among the earlier ones is left out: an accident, which would let expect anything for a year. Two are not.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     known = [period for period in before if period.days > 0]
     if len(known) < LEAST_PERIODS or now.days <= 0:
@@ -47,17 +48,41 @@ def judge_volume(now: Volume, before: Sequence[Volume], false_alarm_rate: float,
     if not any(period.leads for period in known):
         reason = f"{now.leads:,} {subject}, and none in {len(known)} earlier periods"
         return _without_past(now, subject, len(known), "not_computable", reason)
-    expected = _by_season(now, known) or _by_mean(now, known)
-    half = float(t.isf(false_alarm_rate / 2, expected.freedom)) * sqrt(expected.variance)
+    usual = _without_an_odd_one(known, false_alarm_rate)
+    expected = _expected(now, usual)
+    half = -float(stdtrit(expected.freedom, false_alarm_rate / 2)) * sqrt(expected.variance)
     low, high = max(0.0, expected.leads - half), expected.leads + half
     told = f"{now.leads:,} {subject}, {low:,.0f} to {high:,.0f} were expected {expected.told}"
+    told += ", without the one odd period among them" if len(usual) < len(known) else ""
     status: HealthStatus = "ok" if low <= now.leads <= high else "warning"
     severity: Severity = "LOW" if status == "ok" else "MEDIUM"
     if not now.leads:
         status, severity = "nothing_arrived", "CRITICAL" if low > 0 else "LOW"
         told = f"nothing arrived: {told}"
-    found = _volume(now, subject, len(known), status, severity, told)
+    found = _volume(now, subject, len(usual), status, severity, told)
     return replace(found, low=low, high=high, expected=expected.leads)
+
+
+def _without_an_odd_one(before: Sequence[Volume], error_rate: float) -> Sequence[Volume]:
+    """The periods but one that the others would not have let expect, at `error_rate` over all of them (Bonferroni)."""
+    from scipy.special import stdtr
+
+    if len(before) <= LEAST_PERIODS:
+        return before
+    likely = []
+    for place, period in enumerate(before):
+        others = [*before[:place], *before[place + 1 :]]
+        if not any(other.leads for other in others):
+            return before
+        expected = _expected(period, others)
+        strays = abs(period.leads - expected.leads) / sqrt(expected.variance)
+        likely.append((2 * float(stdtr(expected.freedom, -strays)), others))
+    least, without = min(likely, key=lambda each: each[0])
+    return without if least < error_rate / len(before) else before
+
+
+def _expected(now: Volume, before: Sequence[Volume]) -> _Expected:
+    return _by_season(now, before) or _by_mean(now, before)
 
 
 def _by_mean(now: Volume, before: Sequence[Volume]) -> _Expected:

@@ -33,6 +33,17 @@ def test_far_more_or_fewer_than_usual(leads: int, status: str) -> None:
     assert judge_volume(Volume(leads, 30.0), months(980, 1_040, 990, 1_010, 1_030, 950), 0.01).status == status
 
 
+def test_one_odd_month_does_not_let_expect_anything() -> None:
+    usual, odd = [980, 1_040, 990, 1_010, 1_030, 950], 4_000
+    found = judge_volume(Volume(500, 30.0), months(*usual, odd), 0.01)
+    assert found == replace(
+        judge_volume(Volume(500, 30.0), months(*usual), 0.01), reason=found.reason
+    )  # as if it had not been
+    assert found.reason.endswith("without the one odd period among them")
+    assert judge_volume(Volume(odd, 30.0), months(*usual, odd), 0.01).status == "warning"  # and again the next month
+    assert judge_volume(Volume(odd, 30.0), months(*usual, odd, odd), 0.01).status == "ok"  # two are a new level
+
+
 def test_what_varies_much_may_vary() -> None:
     assert judge_volume(Volume(500, 30.0), months(400, 1_900, 800, 1_500, 600, 1_000), 0.01).status == "ok"
 
