@@ -3,6 +3,7 @@ that comes from data is escaped."""
 
 import html
 from collections.abc import Iterable, Sequence
+from textwrap import shorten
 from urllib.parse import quote
 
 from lead_scoring_assets.alerts.delivery.notices import Delivery
@@ -10,6 +11,8 @@ from lead_scoring_assets.alerts.delivery.outbox import deliveries
 from lead_scoring_assets.alerts.episodes import Episode, RaisedAlert, counted, episodes_of
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.monitoring.reports.plain_page import cell, plain_page, table
+
+_SIGNS_SHOWN = 160
 
 
 def episode_page(installation: Installation, name: str) -> str | None:
@@ -34,7 +37,7 @@ def front_page(installation: Installation, reports: Iterable[str]) -> str:
     rows = [
         [
             cell(f"{episode.level}, {_state(episode)}"),
-            f'<a href="/?episode={quote(episode.episode_id, safe="")}">{html.escape(episode.subject)}</a>',
+            _about(episode),
             str(sum(alert.is_open for alert in episode.alerts)),
             cell(f"{episode.alerts[0].raised_at:%Y-%m-%d %H:%M}"),
         ]
@@ -48,6 +51,13 @@ def front_page(installation: Installation, reports: Iterable[str]) -> str:
     settings, now = installation.settings, installation.clock.now()
     about = f"{settings.name} · as of {now:%Y-%m-%d %H:%M} UTC · open alerts: {counted(lasting)}"
     return plain_page("Reports and alerts", about, settings.simulated_part, body)
+
+
+def _about(episode: Episode) -> str:
+    """A link, and what the alert says that made the episode as bad as it is."""
+    said = episode.rises[-1].message.removeprefix(f"{episode.subject} failed: ")
+    link = f'<a href="/?episode={quote(episode.episode_id, safe="")}">{html.escape(episode.subject)}</a>'
+    return f"{link}<br>{html.escape(shorten(said, _SIGNS_SHOWN, placeholder=' …'))}"
 
 
 def _state(episode: Episode) -> str:

@@ -1,4 +1,4 @@
-"""The API as an ASGI application: leads go by a thin path, everything else by FastAPI."""
+"""The API: leads go by a thin path, at once where nothing has to be waited for; everything else by FastAPI."""
 
 import logging
 import time

@@ -64,7 +64,8 @@ def test_the_link_of_a_message_opens_its_episode(world: World, address: str) -> 
 def test_the_front_page_lists_what_lasts_and_the_reports(world: World, address: str) -> None:
     (world.home.reports / "report-2008-08.html").write_text("<!doctype html>the report")
     (world.home.reports / "notes.txt").write_text("not a page")
-    world.raise_("alert-check-1", "warning", "raw_leads:few_rejected")
+    too_many = "raw_leads:few_rejected failed: 2008-08: 12 of 100 rows were rejected" + " and more" * 40
+    world.raise_("alert-check-1", "warning", "raw_leads:few_rejected", message=too_many)
     world.raise_("alert-check-2", "warning", "raw_leads:few_rejected")
     world.raise_("alert-run-1", "critical", "retraining")
     world.raise_("alert-run-2", "critical", "arrival")
@@ -73,6 +74,8 @@ def test_the_front_page_lists_what_lasts_and_the_reports(world: World, address: 
     assert status == 200
     assert page.index("?episode=alert-run-1") < page.index("?episode=alert-check-1")
     assert "alert-run-2" not in page
+    assert "<br>2008-08: 12 of 100 rows were rejected and more" in page
+    assert page.count(" and more") < 20
     assert "open alerts: 1 critical, 2 warning, in 2 episodes" in page
     assert "Leads and outcomes are real" in page
     assert 'href="report-2008-08.html"' in page
