@@ -4,7 +4,6 @@ import fcntl
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from alembic.script import ScriptDirectory
 from hypothesis import HealthCheck, settings
 
 from lead_scoring_assets.leads.bank import fetch_bank_file, read_bank_leads
+from lead_scoring_tests.verbs import Verbs
 
 # No test asserts a time: a busy machine is not a fault. The same examples every time, so that a change is judged by what it
 # changed; HYPOTHESIS_PROFILE=exploring draws new ones, and what it finds becomes a test of its own.
@@ -88,16 +88,17 @@ RunVerb = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
-def run_verb(bank_mirror: Path) -> RunVerb:
+def verbs() -> Iterator[Verbs]:
+    """What verbs are run by: processes of their own that need not import everything again."""
+    verbs = Verbs()
+    yield verbs
+    verbs.end()
+
+
+@pytest.fixture(scope="session")
+def run_verb(bank_mirror: Path, verbs: Verbs) -> RunVerb:
     def run(home: Path, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [str(Path(sys.executable).with_name("lead-scoring")), *words],
-            cwd=home,
-            env=environment(home, bank_mirror),
-            capture_output=True,
-            text=True,
-            timeout=1_800,
-        )
+        done = verbs.run(home, words, environment(home, bank_mirror))
         if check and done.returncode:
             raise AssertionError(
                 f"lead-scoring {' '.join(words)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"

@@ -22,7 +22,7 @@ from lead_scoring_assets.settings import Home
 from lead_scoring_tests.conftest import RunVerb, environment
 
 # After the files that wait for nothing: the history is made meanwhile.
-pytestmark = pytest.mark.slow(minutes=3)
+pytestmark = pytest.mark.slow(minutes=2)
 
 NEXT = "2010-06"
 _DAEMON_PATIENCE_SECONDS = 240

@@ -1,6 +1,5 @@
 """Delta tables: whole periods or nothing, other periods untouched, every version readable, many processes at once."""
 
-import multiprocessing
 import os
 import random
 import signal
@@ -26,6 +25,7 @@ from lead_scoring_assets.lakehouse import small_files, tables
 from lead_scoring_assets.lakehouse.content_hash import content_hash
 from lead_scoring_assets.lakehouse.query import query
 from lead_scoring_assets.lakehouse.tables import Commit, Lakehouse, Rows
+from lead_scoring_tests.processes import PROCESSES
 
 MAY, JUNE, JULY = "2008-05", "2008-06", "2008-07"
 
@@ -483,9 +483,8 @@ def _write_the_same(root: Path, number: int, gate: Barrier) -> None:
 
 
 def at_once(work: Callable[[Path, int, Barrier], None], root: Path, processes: int) -> None:
-    context = multiprocessing.get_context("spawn")
-    gate = context.Barrier(processes)
-    running = [context.Process(target=work, args=(root, number, gate)) for number in range(1, processes + 1)]
+    gate = PROCESSES.Barrier(processes)
+    running = [PROCESSES.Process(target=work, args=(root, number, gate)) for number in range(1, processes + 1)]
     for process in running:
         process.start()
     for process in running:
@@ -559,12 +558,10 @@ def _append_for_ever(root: Path, first: int) -> None:
 @pytest.mark.slow
 def test_a_killed_merger_leaves_every_row(tmp_path: Path) -> None:
     """kill -9 at random moments of appending with a merge after every second commit: no row is lost, none is doubled."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([tables.__name__, "pytest"])
     lakehouse, moments, known = Lakehouse(tmp_path), random.Random(7), set[int]()
     for kill in range(8):
         before = lakehouse.version("log") if kill else -1
-        writer = context.Process(target=_append_for_ever, args=(tmp_path, kill * 10**6))
+        writer = PROCESSES.Process(target=_append_for_ever, args=(tmp_path, kill * 10**6))
         writer.start()
         until = time.monotonic() + 30
         while not (lakehouse.exists("log") and lakehouse.version("log") > before + 4):
@@ -584,13 +581,11 @@ def test_a_killed_merger_leaves_every_row(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_killed_writer_leaves_whole_periods(tmp_path: Path) -> None:
     """kill -9 at random moments of a writing loop: each period holds all rows of one turn, and writing can go on."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([tables.__name__, content_hash.__module__, "pytest"])
     lakehouse = Lakehouse(tmp_path)
     moments = random.Random(5)
     for kill in range(8):
         before = lakehouse.version("t") if kill else -1
-        writer = context.Process(target=_write_for_ever, args=(tmp_path, kill * 10**6))
+        writer = PROCESSES.Process(target=_write_for_ever, args=(tmp_path, kill * 10**6))
         writer.start()
         until = time.monotonic() + 30
         while not (lakehouse.exists("t") and lakehouse.version("t") > before + 1):

@@ -1,6 +1,5 @@
 """Bringing a period in: exactly once, whoever is killed, whoever else does it, and never past what came before."""
 
-import multiprocessing
 import random
 import shutil
 import time
@@ -16,12 +15,10 @@ from lead_scoring_assets.lakehouse.query import query
 from lead_scoring_assets.leads import quality
 from lead_scoring_tests.leads import bringing_in
 from lead_scoring_tests.leads.bringing_in import KEYS, bring, contents, land, make, open_home
+from lead_scoring_tests.processes import PROCESSES
 
 # A fault that one kill in five would show stays hidden in 7 runs of 100; after each write it is looked for besides.
 KILLS = 12
-# Children start from a process that has imported everything and done nothing: each is like a new one, but quick.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["lead_scoring_tests.leads.bringing_in"])
 
 
 def start(home: Path) -> BaseProcess:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,14 @@ from lead_scoring_assets.promotion.deployments import Deployments
 from lead_scoring_assets.promotion.following import KIND, follow
 from lead_scoring_tests.conftest import environment
 from lead_scoring_tests.promotion.worlds import NOW, World
+from lead_scoring_tests.verbs import Verbs
 
 pytestmark = pytest.mark.slow
 
 # The process kills itself where the named function is called, before or after it does its work.
-VICTIM = """
-import importlib, os, signal, sys
-module, owner, name, when = sys.argv[1].split(":")
+DEADLY = """
+import importlib, os, signal
+module, owner, name, when = {step!r}.split(":")
 holder = importlib.import_module(module)
 holder = getattr(holder, owner) if owner else holder
 original = getattr(holder, name)
@@ -33,8 +35,6 @@ def deadly(*args, **options):
     original(*args, **options)
     os.kill(os.getpid(), signal.SIGKILL)
 setattr(holder, name, deadly)
-from lead_scoring_assets.cli import main
-main(sys.argv[2:])
 """
 ROOM = "lead_scoring_assets.promotion"
 _PATIENCE_SECONDS = 60
@@ -70,14 +70,15 @@ def live(world: World) -> World:
     return world
 
 
-def start(world: World, *words: str) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [sys.executable, *words],
-        cwd=world.root,
-        env=environment(world.root, world.root),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+@pytest.fixture
+def killed_at(live: World, verbs: Verbs) -> Callable[..., int]:
+    """Runs a verb that kills itself at a step; how it ended."""
+
+    def run(step: str, *words: str) -> int:
+        environs = environment(live.root, live.root)
+        return verbs.run(live.root, words, environs, first=DEADLY.format(step=step)).returncode
+
+    return run
 
 
 def must_be_whole(world: World, expected: set[int]) -> None:
@@ -104,23 +105,27 @@ def must_be_whole(world: World, expected: set[int]) -> None:
 
 
 @pytest.mark.parametrize(("step", "expected"), [(s, 3) for s in BEFORE_THE_COMMIT] + [(s, 2) for s in AFTER_THE_COMMIT])
-def test_killed_at_a_step(live: World, step: str, expected: int) -> None:
-    victim = start(live, "-c", VICTIM, step, "rollback")
-    assert victim.wait() == -signal.SIGKILL
+def test_killed_at_a_step(live: World, killed_at: Callable[..., int], step: str, expected: int) -> None:
+    assert killed_at(step, "rollback") == -signal.SIGKILL
     must_be_whole(live, {expected})
 
 
 @pytest.mark.parametrize("step", FOLLOWING)
-def test_killed_while_following(live: World, step: str) -> None:
-    victim = start(live, "-c", VICTIM, step, "promote", "4", "--reason", "knows the new branch")
-    assert victim.wait() == -signal.SIGKILL
+def test_killed_while_following(live: World, killed_at: Callable[..., int], step: str) -> None:
+    assert killed_at(step, "promote", "4", "--reason", "knows the new branch") == -signal.SIGKILL
     must_be_whole(live, {4})
 
 
 def test_killed_at_any_moment(live: World) -> None:
     moments = random.Random(5)
     for _ in range(4):
-        victim = start(live, str(Path(sys.executable).with_name("lead-scoring")), "rollback")
+        victim = subprocess.Popen(
+            [str(Path(sys.executable).with_name("lead-scoring")), "rollback"],
+            cwd=live.root,
+            env=environment(live.root, live.root),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         time.sleep(moments.uniform(0.3, 4))
         victim.kill()
         victim.wait()
