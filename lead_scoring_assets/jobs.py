@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from lead_scoring_assets.contracts.findings import Evaluation
+from lead_scoring_assets.kept_open import sqlite_files_kept_open
 from lead_scoring_assets.periods import Period
 from lead_scoring_assets.promotion.people import REQUESTED_BY_TAG, person
 
@@ -21,7 +22,8 @@ TRAINING_ASSETS = (
     "model_explanation",
     "promotion_decision",
 )
-PERIODS_A_RUN = 12
+PERIODS_A_RUN = 13
+"""A year of months and the one that has just closed."""
 PROGRESS_LOGGER = "progress"
 _CHECK_FAILED = "DagsterAssetCheckFailedError"
 _PID_TAG = "lead_scoring/pid"
@@ -96,7 +98,7 @@ def run_history(
     periods: Sequence[Period],
     tags: Mapping[str, str] | None = None,
 ) -> Iterator[StretchRun]:
-    """Run a job over `periods` in stretches of up to 12. `definitions` need a progress logger; `tags`: of the runs.
+    """Run a job over `periods` in stretches of up to 13. `definitions` need a progress logger; `tags`: of the runs.
 
     One process, and one run for a stretch: Dagster's bookkeeping of a run (some 230 events, each a commit) costs more
     than the work of one small period. A stretch of assets that fails is played again period by period, so that the
@@ -104,18 +106,19 @@ def run_history(
     on nothing and name their periods themselves: all stretches are run.
     """
     has_assets = bool(definitions.resolve_job_def(job_name).asset_layer.selected_asset_keys)
-    for stretch in _stretches(periods):
-        run = _run(definitions, instance, job_name, stretch, tags or {})
-        if run.succeeded or not has_assets or len(stretch) == 1:
-            yield run
-        else:
-            for period in stretch:
-                run = _run(definitions, instance, job_name, [period], tags or {})
+    with sqlite_files_kept_open():
+        for stretch in _stretches(periods):
+            run = _run(definitions, instance, job_name, stretch, tags or {})
+            if run.succeeded or not has_assets or len(stretch) == 1:
                 yield run
-                if not run.succeeded:
-                    break
-        if has_assets and not run.succeeded:
-            return
+            else:
+                for period in stretch:
+                    run = _run(definitions, instance, job_name, [period], tags or {})
+                    yield run
+                    if not run.succeeded:
+                        break
+            if has_assets and not run.succeeded:
+                return
 
 
 def open_instance() -> dg.DagsterInstance:
@@ -180,7 +183,7 @@ def close_abandoned_runs(instance: dg.DagsterInstance, *, no_daemon: bool = Fals
 
 
 def _stretches(periods: Sequence[Period]) -> Iterator[list[Period]]:
-    """Cut where periods are not neighbours, and after every 12."""
+    """Cut where periods are not neighbours, and after every 13."""
     stretch: list[Period] = []
     for period in periods:
         if stretch and (stretch[-1].end != period.start or len(stretch) == PERIODS_A_RUN):

@@ -19,6 +19,7 @@ from lead_scoring_assets.errors import LakehouseError, OvertakenError
 from lead_scoring_assets.files import one_at_a_time
 from lead_scoring_assets.lakehouse.columns_that_fit import fitting, storable
 from lead_scoring_assets.lakehouse.data_files import dataset_of
+from lead_scoring_assets.lakehouse.opened import OpenedTable
 from lead_scoring_assets.lakehouse.passage import PERIOD as PERIOD
 from lead_scoring_assets.lakehouse.passage import Passage
 from lead_scoring_assets.lakehouse.small_files import is_time_to_merge, merge_small_files
@@ -62,6 +63,7 @@ class Lakehouse:
                 f"{root} holds {found}, which Delta tables cannot lie under: use a folder without them"
             )
         self.root = root
+        self._newest: dict[str, OpenedTable] = {}
 
     def path(self, table: str) -> Path:
         return self.root / table
@@ -81,7 +83,7 @@ class Lakehouse:
             LakehouseError: the table does not exist, or did not then.
         """
         if as_of is None:
-            return int(self._open(table).version())
+            return self._opened(table).version
         self._must_exist(table)
         return version_as_of(self.path(table), as_of)
 
@@ -167,16 +169,22 @@ class Lakehouse:
         """
         if version is not None and as_of is not None:
             raise LakehouseError(f"{table}: give version {version} or as of {as_of.isoformat()}, not both")
-        opened = self._open(table, self.version(table, as_of) if as_of is not None else version)
-        keys = opened.metadata().partition_columns
-        schema = pa.schema(opened.schema().to_arrow())
-        # Where a table gets a new column, delta-rs moves those it is partitioned by; people look for them in front.
-        schema = pa.schema(sorted(schema, key=lambda field: field.name not in keys))
-        if periods is not None and PERIOD not in keys:
-            raise LakehouseError(f"{table} has no column {[PERIOD]} to choose files by; it has {schema.names}")
+        opened = self._opened(table, self.version(table, as_of) if as_of is not None else version)
+        if periods is not None and PERIOD not in opened.keys:
+            raise LakehouseError(f"{table} has no column {[PERIOD]} to choose files by; it has {opened.schema.names}")
         # Arrow's own file system: that of delta-rs calls Python from Arrow's threads, which aborts processes at exit.
         folder = pafs.SubTreeFileSystem(str(self.path(table).resolve()), pafs.LocalFileSystem())
-        return dataset_of(opened, folder, schema, None if periods is None else set(periods))
+        return dataset_of(opened, folder, None if periods is None else set(periods))
+
+    def _opened(self, table: str, version: int | None = None) -> OpenedTable:
+        """The table for reading, at `version` (None: the newest). The newest is opened once for as long as nobody writes."""
+        held = self._newest.get(table)
+        if held is not None and version in (None, held.version) and held.is_newest():
+            return held
+        opened = OpenedTable(self._open(table, version), self.path(table))
+        if opened.is_newest():
+            self._newest[table] = opened
+        return opened
 
     def _open(self, table: str, version: int | None = None) -> deltalake.DeltaTable:
         self._must_exist(table)

@@ -7,6 +7,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pyarrow.dataset as pads
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -123,3 +125,26 @@ def test_anything_else_goes_through_arrow(tmp_path: Path) -> None:
         with duckdb.connect() as connection:
             register(connection, "t", table)
             assert connection.sql("SELECT sum(v) FROM t").fetchall() == [(3,)]
+
+
+def test_a_file_written_anew_is_read_as_it_is_now(tmp_path: Path) -> None:
+    """Its columns are remembered; a file of the same name may have others."""
+    for columns in ({"n": [1], "x": [2.0]}, {"n": [3]}, {"n": [4], "x": [5.0]}):
+        pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+        files = pafs.SubTreeFileSystem(str(tmp_path), pafs.LocalFileSystem())
+        schema = pa.schema([("n", pa.int64()), ("x", pa.float64())])
+        dataset = pads.FileSystemDataset.from_paths(["a.parquet"], schema, pads.ParquetFileFormat(), files)
+        assert is_read_by_duckdb(dataset)
+        natively, by_arrow = both_ways(dataset)
+        assert natively == by_arrow
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda file: file.write_bytes(b"not Parquet")])
+def test_a_file_that_cannot_be_read_is_told_by_duckdb(harm: Any, tmp_path: Path) -> None:
+    """Who asks expects the errors of a question."""
+    lakehouse = Lakehouse(tmp_path)
+    lakehouse.append("t", pa.table({"n": [1]}))
+    dataset = lakehouse.scan("t")
+    harm(lakehouse.path("t") / dataset.files[0])
+    with pytest.raises(duckdb.Error, match="parquet"):
+        both_ways(dataset)
