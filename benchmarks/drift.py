@@ -8,8 +8,8 @@
 8 numeric and 4 categorical columns in Parquet files. Every step is a process of its own, below a small parent: CPU seconds and
 largest resident memory, and what of both is fixed: the process and its libraries, before it has read a row (CPU seconds
 that go mostly into compiling them where nobody keeps the compiled files). scipy, which the others import first and we only with
-the first p-value, is fixed for all. Ours, which are quick, run three times, and the middle one is told. NannyML gets an
-environment for this run alone. Nothing is asserted about time: machines differ.
+the first p-value, is fixed for all. Everybody has one thread. Ours, which are quick, run three times, and the middle one is
+told. NannyML gets an environment for this run alone. Nothing is asserted about time: machines differ.
 
 - ours_reference: bins, counts and distinct values of the reference, once per model.
 - ours_binned: PSI, KL, JS, chi-square, nulls and patterns, from bin counts of the file; the kept reference read first.
@@ -405,7 +405,8 @@ def _run(python: str, call: str, folder: Path) -> Told:
     )
     work = f"import runpy; m = runpy.run_path({__file__!r}, run_name='step'); {call}"
     started = [sys.executable, "-c", program, python, "-W", "ignore", "-c", work]
-    quiet = {**os.environ, "NML_DISABLE_USAGE_LOGGING": "1"}  # NannyML would tell its makers
+    # CPU seconds are compared, and threads cost some; and NannyML would tell its makers.
+    quiet = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NML_DISABLE_USAGE_LOGGING": "1"}
     done = subprocess.run(started, capture_output=True, text=True, check=True, cwd=folder, env=quiet)
     found: Told = json.loads(done.stdout)
     return found

@@ -25,6 +25,9 @@ class _Engine:
                 engine.execute("SET GLOBAL python_enable_replacements = false")
                 # Held between questions it would keep what it has read in memory.
                 engine.execute("SET GLOBAL enable_external_file_cache = false")
+                # Who shares the cores bounds the threads of libraries by this; DuckDB is one of them, and does not look.
+                if (threads := os.environ.get("OMP_NUM_THREADS", "")).isdecimal() and int(threads):
+                    engine.execute(f"SET GLOBAL threads = {int(threads)}")
                 self._engine = engine
             return self._engine.cursor()
 

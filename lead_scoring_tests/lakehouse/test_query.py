@@ -101,3 +101,19 @@ def test_timestamps_come_back_as_the_same_instant() -> None:
     moment = datetime(2008, 5, 31, 22, 30, 0, 1, tzinfo=UTC)
     seen = pa.table({"seen_at": pa.array([moment], pa.timestamp("us", tz="UTC"))})
     assert query("SELECT seen_at FROM t", {"t": seen})["seen_at"][0].as_py() == moment
+
+
+@pytest.mark.parametrize(("told", "threads"), [("1", 1), ("3", 3), ("", None), ("0", None), ("many", None)])
+def test_it_has_as_many_threads_as_libraries_are_given(told: str, threads: int | None) -> None:
+    assert threads_where({"OMP_NUM_THREADS": told}) == (threads or threads_where({}))
+
+
+def threads_where(told: dict[str, str]) -> int:
+    """In a process whose environment says so."""
+    program = (
+        "from lead_scoring_assets.lakehouse.query import query\n"
+        "print(query(\"SELECT current_setting('threads') AS n\")['n'][0].as_py())\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"} | told
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    return int(done.stdout)
