@@ -102,15 +102,17 @@ def ours_reference(folder: Path) -> Callable[[], Told]:
 
 
 def ours_binned(folder: Path) -> Callable[[], Told]:
-    import duckdb  # noqa: F401
     import pyarrow.dataset as pads
     import pyarrow.fs as pafs
     import pyarrow.parquet as pq
 
+    from lead_scoring_assets.engine import connect
     from lead_scoring_assets.monitoring.drift.reference_rows import from_rows
     from lead_scoring_assets.monitoring.drift.scan import count_rows
     from lead_scoring_assets.monitoring.drift.verdict import Limits
     from lead_scoring_assets.monitoring.drift.window import judge_window
+
+    connect().close()  # DuckDB's engine starts: no row has been read
 
     def work() -> Told:
         reference = from_rows(pq.ParquetFile(folder / KEPT).read(["feature", "content"]).to_pylist())
