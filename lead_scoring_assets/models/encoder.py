@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _NAN = math.nan
-_INFINITE = struct.pack("f", math.inf), struct.pack("f", -math.inf)
+_INFINITE, _MINUS_INFINITE = struct.pack("f", math.inf), struct.pack("f", -math.inf)
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Encoder:
         except OverflowError:
             return _single(np.array(row, np.float64))
         # Found in the bytes, an infinite number may be two halves of others; missing is decided by `_single`.
-        if any(infinite in packed for infinite in _INFINITE):
+        if _INFINITE in packed or _MINUS_INFINITE in packed:
             return _single(np.array(row, np.float64))
         return np.frombuffer(packed, np.float32)
 

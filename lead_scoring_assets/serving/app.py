@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -24,11 +24,11 @@ from lead_scoring_assets.serving.refusals import Refused
 from lead_scoring_assets.serving.requests import (
     Answered,
     Head,
-    Headers,
     Receive,
     RequestIds,
     Scope,
     Send,
+    Whole,
     body_of,
     head_of,
     refuse_by_head,
@@ -60,11 +60,7 @@ class Api:
         self._worker = worker
         self._endpoints = endpoints
         self._posts = endpoints.by_path
-        self._at_once = {
-            path.encode(): (path, endpoint.at_once, endpoint)
-            for path, endpoint in self._posts.items()
-            if endpoint.at_once is not None
-        }
+        self._together = {path.encode(): path for path in endpoints.together}
         self._access = access
         self._counts = counts
         self._moments = moments
@@ -85,30 +81,39 @@ class Api:
 
     def takes_at_once(self, address: bytes) -> bool:
         """Whether POST requests to this address, as it was sent, are answered by `at_once` unless a model is waited for."""
-        return address.partition(b"?")[0] in self._at_once
+        return address in self._together or (address.partition(b"?")[0] in self._together and b"#" not in address)
 
-    def at_once(self, address: bytes, headers: Headers, body: bytes) -> Answered | None:
-        """The answer to a whole POST request, from who need not wait for it: no task, no messages back and forth. It is as
-        it would be from the application, which is to be asked where this is None."""
-        started = time.perf_counter_ns()
-        found, _, query = address.partition(b"?")
-        taken = self._at_once.get(found)
+    def at_once(self, requests: Sequence[Whole]) -> list[Answered] | None:
+        """The answers to whole POST requests that `takes_at_once`, from who need not wait for them: no task, no messages back
+        and forth. They are as they would be from the application, which is to be asked where this is None."""
         live = self._endpoints.live_at_once()
-        if taken is None or live is None or b"#" in query:
+        if live is None:
             return None
-        path, answer, endpoint = taken
-        head = head_of(headers, self._ids)
-        actor = None
-        try:
-            with isolated:
-                actor = self._access.allow(endpoint.scope, head.token, head.host, time.monotonic())
-                refuse_by_head(head, endpoint.most_bytes)
-                asked = Asked(head.request_id, path, started, actor, query, body)
-                answered = Answered(200, answer(live, asked), head.request_id)
-        except Fault as fault:
-            answered = self._refused(fault.cause, head, path, started, actor)
-        self._counts.request(path, answered.status, time.perf_counter_ns() - started)
-        return answered
+        asked: list[Asked] = []
+        faults: dict[int, Fault] = {}
+        for place, request in enumerate(requests):
+            found, _, query = request.address.partition(b"?")
+            path, actor = self._together[found], None
+            endpoint, head = self._posts[path], head_of(request.headers, self._ids)
+            try:
+                with isolated:
+                    actor = self._access.allow(endpoint.scope, head.token, head.host, time.monotonic())
+                    refuse_by_head(head, endpoint.most_bytes)
+            except Fault as fault:
+                faults[place] = fault
+            asked.append(Asked(head.request_id, path, request.started, actor, query, request.body))
+        admitted = [one for place, one in enumerate(asked) if place not in faults] if faults else asked
+        told = iter(self._endpoints.predict_together(live, admitted))
+        answers = []
+        for place, (request_id, path, started, actor, _, _) in enumerate(asked):
+            result = faults[place] if place in faults else next(told)
+            if isinstance(result, Fault):
+                answered = self._refused(result.cause, request_id, path, started, actor)
+            else:
+                answered = Answered(200, result, request_id)
+            self._counts.request(path, answered.status, time.perf_counter_ns() - started)
+            answers.append(answered)
+        return answers
 
     async def _post(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send, started: int) -> None:
         head, path = head_of(scope["headers"], self._ids), scope["path"]
@@ -123,14 +128,14 @@ class Api:
                 asked = Asked(head.request_id, path, started, actor, scope["query_string"], body)
                 answered = Answered(200, await endpoint.answer(asked), head.request_id)
         except Fault as fault:
-            answered = self._refused(fault.cause, head, path, started, actor)
+            answered = self._refused(fault.cause, head.request_id, path, started, actor)
         self._counts.request(path, answered.status, time.perf_counter_ns() - started)
         await respond(send, answered)
 
-    def _refused(self, problem: Exception, head: Head, path: str, started: int, actor: str | None) -> Answered:
-        refused = _refusal(problem, head)
-        self._record_refusal(head.request_id, path, refused.status, refused.error, started, actor)
-        return Answered(refused.status, refused.body(head.request_id), head.request_id, tuple(refused.headers))
+    def _refused(self, problem: Exception, request_id: str, path: str, started: int, actor: str | None) -> Answered:
+        refused = _refusal(problem, request_id)
+        self._record_refusal(request_id, path, refused.status, refused.error, started, actor)
+        return Answered(refused.status, refused.body(request_id), request_id, tuple(refused.headers))
 
     async def _other(self, scope: Scope, receive: Receive, send: Send, started: int) -> None:
         head = head_of(scope["headers"], self._ids)
@@ -177,16 +182,16 @@ class Api:
             _LOG.warning("a refusal is not on record: %s", problem)
 
 
-def _refusal(problem: Exception, head: Head) -> Refused:
+def _refusal(problem: Exception, request_id: str) -> Refused:
     """What the caller is told; the reason behind it stands in the server's log."""
     if isinstance(problem, Refused):
         if problem.__cause__ is not None:
-            _LOG.warning("request %s: %s", head.request_id, problem.__cause__)
+            _LOG.warning("request %s: %s", request_id, problem.__cause__)
         return problem
     if isinstance(problem, PredictionLogError):
-        _LOG.error("request %s: %s", head.request_id, problem)
+        _LOG.error("request %s: %s", request_id, problem)
         return Refused(503, "log", headers=((b"retry-after", b"1"),))
-    _LOG.error("request %s failed", head.request_id, exc_info=problem)
+    _LOG.error("request %s failed", request_id, exc_info=problem)
     return Refused(500, "internal")
 
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -14,6 +14,7 @@ from lead_scoring_assets.contracts.columns import Registry
 from lead_scoring_assets.prediction_log.records import FeedbackRecord, line_of
 from lead_scoring_assets.serving.answers import Written, answer_of, record_of_score
 from lead_scoring_assets.serving.counts import Counts
+from lead_scoring_assets.serving.faults import Fault, isolated
 from lead_scoring_assets.serving.feedback import FeedbackBook, read_feedback
 from lead_scoring_assets.serving.following import Follower, Live
 from lead_scoring_assets.serving.keys import Scope
@@ -70,12 +71,20 @@ class Asked(NamedTuple):
 
 
 class Endpoint(NamedTuple):
-    """`scope`: what a key must allow. `most_bytes`: of a body. `at_once`: the same answer where nothing has to be waited for."""
+    """`scope`: what a key must allow. `most_bytes`: of a body."""
 
     answer: Callable[[Asked], Awaitable[bytes]]
     scope: Scope
     most_bytes: int
-    at_once: Callable[[Live, Asked], bytes] | None = None
+
+
+class _Ready(NamedTuple):
+    """A lead that was scored, before anybody has heard of it. `is_exact`: all digits are asked for."""
+
+    asked: Asked
+    lead: Lead
+    is_exact: bool
+    scored: Scored
 
 
 @dataclass(frozen=True)
@@ -97,16 +106,16 @@ class Parts:
 
 
 class Endpoints:
-    """The endpoints by their addresses; `reader` says what a lead is."""
+    """The endpoints by their addresses, `together` those of `predict_together`; `reader` says what a lead is."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.reader = LeadReader(parts.registry)
         limits = parts.settings.limits
-        one = Endpoint(self._predict, "score", limits.body_bytes, self._predict_at_once)
+        one = Endpoint(self._predict, "score", limits.body_bytes)
+        self.together = ("/predict", "/score-lead")
         self.by_path: Mapping[str, Endpoint] = {
-            "/predict": one,
-            "/score-lead": one,
+            **dict.fromkeys(self.together, one),
             "/predict/batch": Endpoint(self._predict_batch, "score", limits.batch_body_bytes),
             "/explain-prediction": Endpoint(self._explain, "score", limits.body_bytes),
             "/feedback": Endpoint(self._feedback, "feedback", limits.body_bytes),
@@ -117,24 +126,54 @@ class Endpoints:
         live = self._parts.follower.live
         return None if live is None or live.is_waited_for else live
 
+    def predict_together(self, live: Live, requests: Sequence[Asked]) -> list[bytes | Fault]:
+        """The answers to requests for one lead each, where nothing has to be waited for: step by step for all of them, and in
+        few calls, because code is slow the first time it runs after others' work. One request's fault is no other's."""
+        reader, scoring = self.reader, self._parts.scoring
+        results: dict[int, bytes | Fault] = {}
+        read: dict[int, tuple[Lead, bool]] = {}
+        for place, asked in enumerate(requests):
+            try:
+                with isolated:
+                    read[place] = reader.read(asked.body), asked.is_exact()
+            except Fault as fault:
+                results[place] = fault
+        ready: dict[int, _Ready] = {}
+        for place, (lead, is_exact) in read.items():
+            try:
+                with isolated:
+                    ready[place] = _Ready(requests[place], lead, is_exact, scoring.score_at_once(live, lead))
+            except Fault as fault:
+                results[place] = fault
+        try:
+            with isolated:
+                results.update(zip(ready, self._tell(live, ready.values()), strict=True))
+        except Fault as fault:
+            results.update(dict.fromkeys(ready, fault))
+        return [results[place] for place in range(len(requests))]
+
     async def _predict(self, asked: Asked) -> bytes:
         lead, is_exact = self.reader.read(asked.body), asked.is_exact()
         live = self._live()
-        return self._tell(asked, live, lead, await self._parts.scoring.score(live, lead), is_exact=is_exact)
+        [answer] = self._tell(live, [_Ready(asked, lead, is_exact, await self._parts.scoring.score(live, lead))])
+        return answer
 
-    def _predict_at_once(self, live: Live, asked: Asked) -> bytes:
-        lead, is_exact = self.reader.read(asked.body), asked.is_exact()
-        return self._tell(asked, live, lead, self._parts.scoring.score_at_once(live, lead), is_exact=is_exact)
-
-    def _tell(self, asked: Asked, live: Live, lead: Lead, scored: Scored, *, is_exact: bool) -> bytes:
-        """Write it down, then answer."""
+    def _tell(self, live: Live, ready: Collection[_Ready]) -> list[bytes]:
+        """Write them down together, then answer each."""
+        if not ready:
+            return []
         parts = self._parts
-        at = parts.moments.iso()
-        latency_us = asked.latency_us
-        record = record_of_score(lead, scored, live.traffic, self._written(asked, at), latency_us, parts.buckets)
-        parts.write(line_of(record))
-        parts.counts.scored(scored.source)
-        return to_json(answer_of(lead, scored, at, parts.buckets, is_exact=is_exact))
+        buckets, traffic, at = parts.buckets, live.traffic, parts.moments.iso()
+        lines = []
+        for asked, lead, _, scored in ready:
+            written = self._written(asked, at)
+            lines.append(line_of(record_of_score(lead, scored, traffic, written, asked.latency_us, buckets)))
+        parts.write(b"".join(lines))
+        answers = []
+        for _, lead, is_exact, scored in ready:
+            parts.counts.scored(scored.source)
+            answers.append(to_json(answer_of(lead, scored, at, buckets, is_exact=is_exact)))
+        return answers
 
     async def _predict_batch(self, asked: Asked) -> bytes:
         items, is_exact = self._items(asked.body), asked.is_exact()

@@ -35,6 +35,15 @@ class Head(NamedTuple):
     length: bytes | None
 
 
+class Whole(NamedTuple):
+    """A POST request that has arrived. `started`: when, on `time.perf_counter_ns`."""
+
+    address: bytes
+    headers: Headers
+    body: bytes
+    started: int
+
+
 class Answered(NamedTuple):
     """`body`: JSON. `more`: headers beside those that every answer has."""
 

@@ -5,8 +5,10 @@ import contextlib
 import heapq
 import itertools
 import json
+import math
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from random import Random
 from typing import Any
 
 import pytest
@@ -15,10 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
+from lead_scoring_assets.errors import PredictionLogError
 from lead_scoring_assets.serving.app import Api
 from lead_scoring_assets.serving.keys import FILE, create_key
-from lead_scoring_assets.serving.protocol import protocol
-from lead_scoring_assets.serving.requests import Answered, Headers
+from lead_scoring_assets.serving.protocol import TOGETHER, protocol
+from lead_scoring_assets.serving.requests import Answered, Whole
 from lead_scoring_assets.serving.worker import Worker
 from lead_scoring_tests.serving.served import Served, as_json, requests
 from lead_scoring_tests.serving.test_shadow import listening
@@ -63,6 +66,8 @@ class Held(asyncio.Transport):
     def close(self) -> None:
         self.is_closed = True
 
+    abort = close
+
     def is_closing(self) -> bool:
         return self.is_closed
 
@@ -103,12 +108,20 @@ class Later:
 
 
 def connected(app: Api, loop: Any = None) -> tuple[Any, Held]:
-    """A connection to the application, without a network. `loop`: the running one, or what stands for it."""
+    """The one connection to the application, without a network. `loop`: the running one, or what stands for it."""
+    [connection] = connections(app, 1, loop)
+    return connection
+
+
+def connections(app: Api, n: int, loop: Any = None) -> list[tuple[Any, Held]]:
+    """As many to the same server."""
     config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None, timeout_keep_alive=KEEP_ALIVE_SECONDS)
     config.load()
-    made, held = protocol(60.0, app)(config, ServerState(), {}, _loop=loop), Held()
-    made.connection_made(held)
-    return made, held
+    spoken, state = protocol(60.0, app), ServerState()
+    found = [(spoken(config, state, {}, _loop=loop), Held()) for _ in range(n)]
+    for made, held in found:
+        made.connection_made(held)
+    return found
 
 
 @contextlib.contextmanager
@@ -117,9 +130,9 @@ def counted(worker: Worker) -> Iterator[list[bool]]:
     found: list[bool] = []
     at_once = worker.app.at_once
 
-    def counting(address: bytes, headers: Headers, body: bytes) -> Answered | None:
-        answered = at_once(address, headers, body)
-        found.append(answered is not None)
+    def counting(requests: Sequence[Whole]) -> list[Answered] | None:
+        answered = at_once(requests)
+        found.extend([answered is not None] * len(requests))
         return answered
 
     worker.app.at_once = counting  # type: ignore[method-assign]
@@ -178,7 +191,7 @@ def test_the_short_way_answers_and_records_as_the_application_does(served: Serve
         [long] = spoken(address, post(path, body, *lines, "Connection: close"))
         assert at_once == taken
     # What is large comes in one part or in several.
-    assert taken == [case not in ("a place in the page", "an escaped address")] or len(body) > 65_536
+    assert taken == [True] * (case not in ("a place in the page", "an escaped address")) or len(body) > 65_536
     assert short[0] == long[0]
     own = {"date", "x-request-id", "connection", "content-length"}
     assert {n: v for n, v in short[1].items() if n not in own} == {n: v for n, v in long[1].items() if n not in own}
@@ -213,41 +226,266 @@ EXCHANGES = _exchanges()
 
 
 def test_however_requests_are_cut_they_are_answered_in_their_order(served: Served) -> None:
+    """Several connections, whose bytes come in any order, in more turns of the loop or fewer."""
     served.deploy(1)
     scored = 0
     with served.worker() as worker, counted(worker) as at_once:
 
-        @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
         @given(
-            st.lists(st.sampled_from(sorted(EXCHANGES)), min_size=1, max_size=6),
+            st.lists(st.lists(st.sampled_from(sorted(EXCHANGES)), min_size=1, max_size=5), min_size=1, max_size=4),
             st.lists(st.integers(0, 5_000), max_size=8),
+            st.integers(0, 1 << 32).map(Random),
+            st.sampled_from([0.0, 0.3, 1.0]),
         )
-        def all_are_answered(names: list[str], cuts: list[int]) -> None:
+        def all_are_answered(callers: list[list[str]], cuts: list[int], order: Random, turns: float) -> None:
             nonlocal scored
-            stream = b"".join(EXCHANGES[name][0] for name in names)
-            edges = sorted({0, len(stream), *(cut % len(stream) for cut in cuts)})
-            pieces = [stream[begin:end] for begin, end in itertools.pairwise(edges)]
-            told = asyncio.run(answered(worker.app, pieces, len(names)))
-            for name, (status, _, body) in zip(names, told, strict=True):
-                assert (status, EXCHANGES[name][2] in json.dumps(body)) == (EXCHANGES[name][1], True), name
-            scored += sum(name in ("lead", "exact", "several", "chunked") for name in names)
+            pieces = []
+            for names in callers:
+                stream = b"".join(EXCHANGES[name][0] for name in names)
+                edges = sorted({0, len(stream), *(cut % len(stream) for cut in cuts)})
+                pieces.append([stream[begin:end] for begin, end in itertools.pairwise(edges)])
+            told = asyncio.run(answered(worker.app, pieces, [len(names) for names in callers], order, turns))
+            for names, answers_of in zip(callers, told, strict=True):
+                for name, (status, _, body) in zip(names, answers_of, strict=True):
+                    assert (status, EXCHANGES[name][2] in json.dumps(body)) == (EXCHANGES[name][1], True), name
+                scored += sum(name in ("lead", "exact", "several", "chunked") for name in names)
 
         all_are_answered()
-        assert at_once.count(True) > 20
+        assert at_once.count(True) > 40
     assert len(served.records("score")) == scored
 
 
-async def answered(app: Api, pieces: list[bytes], n: int) -> list[tuple[int, dict[str, str], Any]]:
-    """The loop goes round between the pieces, so that tasks of earlier requests are under way."""
-    made, held = connected(app, asyncio.get_running_loop())
-    for piece in pieces:
-        made.data_received(piece)
-        await asyncio.sleep(0)
+async def answered(
+    app: Api, pieces: list[list[bytes]], n: list[int], order: Random, turns: float
+) -> list[list[tuple[int, dict[str, str], Any]]]:
+    """The loop goes round after some of the pieces, so that tasks of earlier requests are under way."""
+    made = connections(app, len(pieces), asyncio.get_running_loop())
+    turn = [number for number, own in enumerate(pieces) for _ in own]
+    order.shuffle(turn)
+    left = [iter(own) for own in pieces]
+    for number in turn:
+        made[number][0].data_received(next(left[number]))
+        if order.random() < turns:
+            await asyncio.sleep(0)
     async with asyncio.timeout(60):
-        while held.written.count(b"HTTP/1.1 ") < n or made.tasks:
-            await asyncio.sleep(0.001)
-    made.connection_lost(None)
-    return answers(held.written)
+        for (connection, held), answers_of in zip(made, n, strict=True):
+            while held.written.count(b"HTTP/1.1 ") < answers_of or connection.tasks:
+                await asyncio.sleep(0.001)
+    for connection, _ in made:
+        connection.connection_lost(None)
+    return [answers(held.written) for _, held in made]
+
+
+def whole(n: int = 0, **changed: Any) -> bytes:
+    """A request for a lead of its own."""
+    return post("/predict", as_json({**LEADS[0], "lead_id": f"lead-{n}", **changed}))
+
+
+@contextlib.contextmanager
+def writes(worker: Worker) -> Iterator[list[int]]:
+    """How many records each write to the log took."""
+    found: list[int] = []
+    parts = worker.app._endpoints._parts
+    write = parts.write
+
+    def counting(content: bytes) -> None:
+        found.append(content.count(b"\n"))
+        write(content)
+
+    object.__setattr__(parts, "write", counting)
+    try:
+        yield found
+    finally:
+        object.__setattr__(parts, "write", write)
+
+
+def test_leads_that_come_together_are_written_together_and_answered_each(served: Served) -> None:
+    served.deploy(1)
+
+    async def ask(sent: list[bytes]) -> list[Held]:
+        made = connections(worker.app, len(sent), asyncio.get_running_loop())
+        for (connection, held), content in zip(made, sent, strict=True):
+            connection.data_received(content)
+            assert not held.written
+        await asyncio.sleep(0)
+        return [held for _, held in made]
+
+    with served.worker() as worker, writes(worker) as written:
+        sent = [
+            whole(0),
+            post("/predict", b"{"),
+            whole(2),
+            whole(3, age="old"),
+            post("/score-lead?exact=true", as_json(LEADS[1])),
+            post("/predict", as_json(LEADS[1]), "Content-Type: text/plain"),
+        ]
+        told = [answers(held.written) for held in asyncio.run(ask(sent))]
+    assert [[status for status, _, _ in own] for own in told] == [[200], [422], [200], [422], [200], [415]]
+    assert [own[0][2].get("lead_id") for own in told] == ["lead-0", None, "lead-2", None, LEADS[1]["lead_id"], None]
+    assert ["score_exact" in own[0][2] for own in told] == [False] * 4 + [True, False]
+    assert written == [3]
+    ids = {own[0][1]["x-request-id"]: own[0] for own in told}
+    records = {record["request_id"]: record for record in served.records()}
+    assert ids.keys() == records.keys()
+    for request_id, (status, _, body) in ids.items():
+        assert (records[request_id]["status"], records[request_id]["lead_id"]) == (status, body.get("lead_id"))
+
+
+def test_no_lead_waits_for_more_than_so_many_others(served: Served) -> None:
+    served.deploy(1)
+
+    async def ask() -> list[int]:
+        made = connections(worker.app, TOGETHER + 3, asyncio.get_running_loop())
+        for number, (connection, _) in enumerate(made):
+            connection.data_received(whole(number))
+        before = [bool(held.written) for _, held in made]
+        assert before == [True] * TOGETHER + [False] * 3
+        await asyncio.sleep(0)
+        for number, (_, held) in enumerate(made):
+            [(status, _, told)] = answers(held.written)
+            assert (status, told["lead_id"]) == (200, f"lead-{number}")
+        return written
+
+    with served.worker() as worker, writes(worker) as written:
+        assert asyncio.run(ask()) == [TOGETHER, 3]
+
+
+def test_who_is_alone_waits_for_nobody(served: Served) -> None:
+    served.deploy(1)
+
+    async def ask() -> None:
+        made, held = connected(worker.app, asyncio.get_running_loop())
+        made.data_received(whole())
+        assert [status for status, _, _ in answers(held.written)] == [200]
+
+    with served.worker() as worker:
+        asyncio.run(ask())
+
+
+@pytest.mark.parametrize("how", ["leaves", "is closed by the server", "asks again"])
+def test_whatever_happens_to_one_that_waits_all_are_answered(served: Served, how: str) -> None:
+    served.deploy(1)
+
+    async def ask() -> list[Held]:
+        made = connections(worker.app, 3, asyncio.get_running_loop())
+        for number, (connection, _) in enumerate(made):
+            connection.data_received(whole(number))
+        connection, held = made[1]
+        if how == "leaves":
+            held.is_closed = True  # as the transport is before the protocol hears of it
+            connection.connection_lost(None)
+        elif how == "is closed by the server":
+            connection.shutdown()
+        else:
+            connection.data_received(whole(3))
+        await asyncio.sleep(0)
+        assert not any(connection.tasks for connection, _ in made)
+        return [held for _, held in made]
+
+    with served.worker() as worker:
+        helds = asyncio.run(ask())
+    told = [[(status, body["lead_id"]) for status, _, body in answers(held.written)] for held in helds]
+    own = {"leaves": [], "is closed by the server": [(200, "lead-1")], "asks again": [(200, "lead-1"), (200, "lead-3")]}
+    assert told == [[(200, "lead-0")], own[how], [(200, "lead-2")]]
+    assert helds[1].is_closed == (how != "asks again")
+    recorded = sorted(record["lead_id"] for record in served.records("score"))
+    assert recorded == [f"lead-{number}" for number in range(4 if how == "asks again" else 3)]
+
+
+def test_where_their_records_cannot_be_written_none_is_answered(served: Served) -> None:
+    served.deploy(1)
+
+    def full(content: bytes) -> None:
+        raise PredictionLogError("the disk is full")
+
+    async def ask() -> list[list[tuple[int, dict[str, str], Any]]]:
+        made = connections(worker.app, 3, asyncio.get_running_loop())
+        for connection, content in zip(made, [whole(0), whole(1, age="old"), whole(2)], strict=True):
+            connection[0].data_received(content)
+        await asyncio.sleep(0)
+        return [answers(held.written) for _, held in made]
+
+    with served.worker() as worker:
+        object.__setattr__(worker.app._endpoints._parts, "write", full)
+        told = asyncio.run(ask())
+    assert [status for [(status, _, _)] in told] == [503, 422, 503]
+    assert [headers.get("retry-after") for [(_, headers, _)] in told] == ["1", None, "1"]
+    assert not served.records("score")
+
+
+def test_a_lead_that_the_model_cannot_score_takes_no_other_with_it(served: Served) -> None:
+    served.deploy(1)
+
+    async def ask() -> list[list[tuple[int, dict[str, str], Any]]]:
+        made = connections(worker.app, 3, asyncio.get_running_loop())
+        for number, (connection, _) in enumerate(made):
+            connection.data_received(whole(number, age=18 + number))
+        await asyncio.sleep(0)
+        return [answers(held.written) for _, held in made]
+
+    with served.worker() as worker:
+        assert worker.follower.live is not None
+        scorer = worker.follower.live.champion.scorer
+        probability = scorer.probability
+
+        def failing(features: Mapping[str, Any]) -> float:
+            return math.nan if features["age"] == 19 else probability(features)
+
+        scorer.probability = failing  # type: ignore[method-assign]
+        told = asyncio.run(ask())
+    assert [(status, body["source"]) for [(status, _, body)] in told] == [
+        (200, "model"),
+        (200, "fallback"),
+        (200, "model"),
+    ]
+
+
+def test_a_library_that_comes_while_leads_wait_is_waited_for(served: Served) -> None:
+    """Between arriving and being answered the champion has become one that the application has to wait for."""
+    served.deploy(3)
+
+    async def ask() -> list[list[tuple[int, dict[str, str], Any]]]:
+        made = connections(worker.app, 3, asyncio.get_running_loop())
+        for number, (connection, _) in enumerate(made):
+            connection.data_received(whole(number) + whole(number + 10))
+        async with asyncio.timeout(60):
+            while any(connection.tasks for connection, _ in made) or any(
+                held.written.count(b"HTTP/1.1 ") < 2 for _, held in made
+            ):
+                await asyncio.sleep(0.001)
+        return [answers(held.written) for _, held in made]
+
+    with served.worker() as worker, counted(worker) as at_once:
+        told = asyncio.run(ask())
+        assert at_once
+        assert not any(at_once)
+    assert [[body["lead_id"] for _, _, body in own] for own in told] == [
+        [f"lead-{n}", f"lead-{n + 10}"] for n in range(3)
+    ]
+    assert len(served.records("score")) == 6
+
+
+def test_nobody_waits_for_an_answer_that_will_never_come(served: Served) -> None:
+    served.deploy(1)
+
+    def broken(requests: Sequence[Whole]) -> list[Answered] | None:
+        raise RuntimeError("a mistake of ours")
+
+    async def ask() -> list[bool]:
+        problems: list[Any] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: problems.append(context["exception"]))
+        made = connections(worker.app, 2, loop)
+        for connection, _ in made:
+            connection.data_received(whole())
+        await asyncio.sleep(0)
+        assert [str(problem) for problem in problems] == ["a mistake of ours"]
+        return [held.is_closed for _, held in made]
+
+    with served.worker() as worker:
+        worker.app.at_once = broken  # type: ignore[method-assign]
+        assert asyncio.run(ask()) == [True, True]
 
 
 def test_a_library_is_waited_for_by_the_application(served: Served) -> None:
