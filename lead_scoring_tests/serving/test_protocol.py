@@ -98,6 +98,9 @@ class Later:
 
         return Handle()
 
+    def call_soon(self, call: Callable[..., None], *given: Any) -> Any:
+        return self.call_later(0, call, *given)
+
     def pass_by(self, seconds: float) -> None:
         until = self.now + seconds
         while self._due and self._due[0][0] <= until:
@@ -234,7 +237,7 @@ def test_however_requests_are_cut_they_are_answered_in_their_order(served: Serve
         @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
         @given(
             st.lists(st.lists(st.sampled_from(sorted(EXCHANGES)), min_size=1, max_size=5), min_size=1, max_size=4),
-            st.lists(st.integers(0, 5_000), max_size=8),
+            st.lists(st.integers(0, 5_000), max_size=5),
             st.integers(0, 1 << 32).map(Random),
             st.sampled_from([0.0, 0.3, 1.0]),
         )
@@ -330,6 +333,26 @@ def test_leads_that_come_together_are_written_together_and_answered_each(served:
     assert ids.keys() == records.keys()
     for request_id, (status, _, body) in ids.items():
         assert (records[request_id]["status"], records[request_id]["lead_id"]) == (status, body.get("lead_id"))
+
+
+def test_however_they_were_sent_leads_that_come_together_are_answered_once(served: Served) -> None:
+    served.deploy(1)
+    names = ["chunked", "lead", "health", "exact", "chunked"]
+
+    async def ask() -> list[Held]:
+        made = connections(worker.app, len(names), asyncio.get_running_loop())
+        for (connection, _), name in zip(made, names, strict=True):
+            connection.data_received(EXCHANGES[name][0])
+        async with asyncio.timeout(60):
+            while not all(held.written for _, held in made) or any(connection.tasks for connection, _ in made):
+                await asyncio.sleep(0.001)
+        return [held for _, held in made]
+
+    with served.worker() as worker:
+        for held, name in zip(asyncio.run(ask()), names, strict=True):
+            [(status, _, told)] = answers(held.written)
+            assert (status, EXCHANGES[name][2] in json.dumps(told)) == (200, True)
+    assert len(served.records("score")) == 4
 
 
 def test_no_lead_waits_for_more_than_so_many_others(served: Served) -> None:
@@ -564,20 +587,34 @@ def test_a_server_that_ends_answers_what_has_begun_to_arrive(served: Served) -> 
 
 def test_a_connection_is_closed_when_it_has_been_idle_and_no_sooner(served: Served) -> None:
     served.deploy(1)
-    whole = post("/predict", as_json(LEADS[0]))
     with served.worker() as worker:
         loop = Later()
         made, held = connected(worker.app, loop)
         for _ in range(4):
-            made.data_received(whole)
+            made.data_received(whole())
             loop.pass_by(KEEP_ALIVE_SECONDS - 1)
             assert not held.is_closed
-        made.data_received(whole[:-5])
+        made.data_received(whole()[:-5])
         loop.pass_by(KEEP_ALIVE_SECONDS + 3)  # a request that is under way has a time of its own
         assert not held.is_closed
-        made.data_received(whole[-5:])
+        made.data_received(whole()[-5:])
         loop.pass_by(KEEP_ALIVE_SECONDS - 1)
         assert not held.is_closed
         loop.pass_by(1)
         assert held.is_closed
     assert [status for status, _, _ in answers(held.written)] == [200] * 5
+
+
+def test_a_connection_whose_request_waits_is_not_idle(served: Served) -> None:
+    served.deploy(1)
+    with served.worker() as worker:
+        loop = Later()
+        (made, held), _ = connections(worker.app, 2, loop)
+        made.data_received(whole())
+        loop.pass_by(0)
+        assert [status for status, _, _ in answers(held.written)] == [200]
+        loop.now = KEEP_ALIVE_SECONDS  # the timer is due, and the request comes before the loop has looked
+        made.data_received(whole())
+        loop.pass_by(0)
+    assert [status for status, _, _ in answers(held.written)] == [200] * 2
+    assert not held.is_closed
