@@ -182,8 +182,9 @@ class Files:
         return sum(file.metadata.num_rows for file in self._files)
 
     def to_batches(self, columns: list[str], **_: object) -> Iterator[Any]:
-        for file in self._files:
-            yield from file.iter_batches(columns=columns, use_threads=False)
+        for file in self._files:  # group by group: `iter_batches` would hold all of the column
+            for group in range(file.num_row_groups):
+                yield from file.read_row_group(group, columns=columns, use_threads=False).to_batches()
 
 
 def evidently(folder: Path) -> Callable[[], Told]:

@@ -76,17 +76,15 @@ def is_valid(chunk: pa.Array) -> BoolArray:
 
 def _chunks(rows: Rows, name: str) -> Iterator[pa.Array]:
     if isinstance(rows, pa.Table):
-        found = iter(rows.column(name).chunks)
-    else:  # in order, nothing ahead, and by an allocator that gives back what it no longer needs
-        batches = rows.to_batches(
-            columns=[name],
-            use_threads=False,
-            batch_readahead=1,
-            fragment_readahead=1,
-            memory_pool=pa.system_memory_pool(),
-        )
-        found = (batch.column(0) for batch in batches)
-    return (chunk for chunk in found if len(chunk))
+        yield from (chunk for chunk in rows.column(name).chunks if len(chunk))
+        return
+    # In order, nothing ahead, and by an allocator that gives back what it no longer needs.
+    pool = pa.system_memory_pool()
+    batches = rows.to_batches(
+        columns=[name], use_threads=False, batch_readahead=1, fragment_readahead=1, memory_pool=pool
+    )
+    yield from (batch.column(0) for batch in batches if len(batch))
+    pool.release_unused()
 
 
 def _plain(chunk: pa.Array) -> "np.ndarray[Any, Any]":
