@@ -15,12 +15,15 @@ import pyarrow as pa
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.passage import PERIOD
 from lead_scoring_assets.lakehouse.query import query
+from lead_scoring_assets.lakehouse.tables import Lakehouse
 from lead_scoring_assets.leads.ingestion import FILES
 from lead_scoring_assets.leads.landing import Landing
 from lead_scoring_assets.prediction_log.segments import Line
 from lead_scoring_assets.prediction_log.tables import FEEDBACK, rejected_row
 from lead_scoring_assets.settings import Settings
 
+KEYS = "idempotency_keys"
+"""Stands among the segments of a commit, with how many keys were stored before it and after."""
 _STATEMENT = ("lead_id", "outcome", "outcome_at", "deal_value", "currency", "reason", "rep")
 Row = dict[str, Any]
 _Place = tuple[str, int]
@@ -33,6 +36,12 @@ class ToldApart:
     accepted: list[Row]
     duplicates: list[Row]
     rejected: list[Row]
+
+
+def keys_taken(lakehouse: Lakehouse) -> int:
+    """How many keys are stored. Who stores more says so in the commit, after which nobody can who has not seen them:
+    of two machines that are told the same under one key at the same moment, one looks again."""
+    return lakehouse.taken_in(FEEDBACK, [KEYS])[KEYS]
 
 
 def tell_apart(installation: Installation, rows: Sequence[Row], lines: Sequence[Line]) -> ToldApart:

@@ -126,6 +126,7 @@ def rows_of(lines: Sequence[Line], installation: Installation) -> Rows:
 def _write(installation: Installation, part: Part, done: Ingested) -> None:
     lakehouse, now = installation.lakehouse, installation.clock.now()
     rows = rows_of(part.lines, installation)
+    keys_before = feedback.keys_taken(lakehouse)
     told = feedback.tell_apart(installation, rows[FEEDBACK], part.lines)
     rows[FEEDBACK], rows[REJECTED] = told.accepted, rows[REJECTED] + told.rejected
     for table in _WRITTEN:
@@ -133,9 +134,10 @@ def _write(installation: Installation, part: Part, done: Ingested) -> None:
         fresh = [row for row in rows[table] if row["start_byte"] >= known[row["segment"]]]
         if not fresh:
             continue  # nothing to record: the next rows of the table stand after these lines
+        taken = {segment: (known[segment], to) for segment, (_, to) in part.reach.items() if known[segment] < to}
         if table == FEEDBACK:
             fresh = feedback.with_landing_files(installation, fresh)
-        taken = {segment: (known[segment], to) for segment, (_, to) in part.reach.items() if known[segment] < to}
+            taken[feedback.KEYS] = keys_before, keys_before + len(fresh)
         commit = lakehouse.append_once(table, as_table(table, fresh), taken, by_period=table in _BY_PERIOD)
         done.commits[table] = commit
     counted = [

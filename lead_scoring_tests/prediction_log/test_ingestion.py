@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,9 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lead_scoring_assets.errors import OvertakenError
-from lead_scoring_assets.prediction_log.feedback import with_landing_files
-from lead_scoring_assets.prediction_log.ingestion import Ingested, ingest, pending_bytes, read_part
-from lead_scoring_assets.prediction_log.segments import LogFolder
+from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.prediction_log import feedback as feedback_module
+from lead_scoring_assets.prediction_log import ingestion
+from lead_scoring_assets.prediction_log.feedback import Row, ToldApart, with_landing_files
+from lead_scoring_assets.prediction_log.ingestion import Ingested, ingest, pending_bytes, read_part, take_in_part
+from lead_scoring_assets.prediction_log.segments import Line, LogFolder
 from lead_scoring_assets.prediction_log.tables import (
     ERRORS,
     FEEDBACK,
@@ -304,6 +308,35 @@ def test_one_key_is_one_statement(world: World) -> None:
     assert sorted(world.column(FEEDBACK, "actor")) == ["another", "crm"]
     assert "was used before for another statement" in world.column(REJECTED, "reason")[0]
     accounted(world)
+
+
+@pytest.mark.parametrize("other", ["converted", "lost"])
+def test_two_machines_that_are_told_one_key_at_the_same_moment_store_it_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    """The second takes in its own segment between the first one's look at what is known and its commit."""
+    world.log(feedback(1), worker="w0")
+    world.log(feedback(1, outcome=other), worker="w1")
+    first, second = ({name: end} for name, end in world.source.ends().items())
+    look = feedback_module.tell_apart
+
+    def interrupted(house: Installation, rows: Sequence[Row], its_lines: Sequence[Line]) -> ToldApart:
+        told = look(house, rows, its_lines)
+        monkeypatch.setattr(feedback_module, "tell_apart", look)
+        with monkeypatch.context() as during:
+            during.setattr(ingestion, "pending_bytes", lambda *_: {name: (0, end) for name, end in second.items()})
+            assert take_in_part(world.house, world.source, Ingested(), 1 << 20)
+        return told
+
+    monkeypatch.setattr(feedback_module, "tell_apart", interrupted)
+    with monkeypatch.context() as during:
+        during.setattr(ingestion, "pending_bytes", lambda *_: {name: (0, end) for name, end in first.items()})
+        assert take_in_part(world.house, world.source, Ingested(), 1 << 20)
+    assert world.column(FEEDBACK, "segment") == [*second]
+    ingest_now(world)
+    assert world.column(FEEDBACK, "segment") == [*second]
+    assert sum(world.column(INGESTED, "duplicates")) == (other == "converted")
+    assert len(world.rows(REJECTED) if world.house.lakehouse.exists(REJECTED) else []) == (other == "lost")
 
 
 def test_a_landing_file_that_a_killed_run_owes_is_written_by_the_next(world: World) -> None:
