@@ -1,6 +1,7 @@
 """Columns of leads, activities and outcomes, and the rule that nothing known only after the outcome becomes a feature."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -132,12 +133,12 @@ class Registry:
         }
         return contracts[entity]
 
-    @property
+    @cached_property
     def lead_features(self) -> Mapping[str, Column]:
         """Features that stand in the lead itself, in registry order."""
         return {name: column for name, column in self.lead_columns.items() if column.role == "feature"}
 
-    @property
+    @cached_property
     def features(self) -> Mapping[str, Column]:
         """The columns a model may use, in registry order: those of the lead, then those computed from activities."""
         computed = {
