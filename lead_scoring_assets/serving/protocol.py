@@ -3,27 +3,15 @@ what can be answered as soon as it has arrived."""
 
 import asyncio
 import time
-from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from lead_scoring_assets.serving.requests import ALWAYS, Answered, Whole, lines_of
+from lead_scoring_assets.serving.together import AtOnce, Waiting
 
 HEAD_BYTES = 65_536
 _HELD_BYTES = 65_536
-# More would let the first one wait longer, and costs each no less.
-TOGETHER = 32
-
-
-class AtOnce(Protocol):
-    """What answers whole POST requests without waiting."""
-
-    def takes_at_once(self, address: bytes) -> bool:
-        """Whether requests to this address may be."""
-
-    def at_once(self, requests: Sequence[Whole]) -> Sequence[Answered] | None:
-        """The answers; None: the application is to be asked."""
 
 
 def protocol(request_seconds: float, answering: AtOnce) -> type[HttpToolsProtocol]:
@@ -34,7 +22,7 @@ def protocol(request_seconds: float, answering: AtOnce) -> type[HttpToolsProtoco
     or comes differently, is handed over to uvicorn as it is.
     """
     begins = _Beginnings()
-    waiting = _Waiting(answering)
+    waiting = Waiting(answering)
 
     class LimitedProtocol(HttpToolsProtocol):
         _timer: asyncio.TimerHandle | None = None
@@ -193,56 +181,6 @@ def protocol(request_seconds: float, answering: AtOnce) -> type[HttpToolsProtoco
                 self.transport.close()
 
     return LimitedProtocol
-
-
-class _Connection(Protocol):
-    """Whose request waits."""
-
-    loop: asyncio.AbstractEventLoop
-    transport: asyncio.Transport
-
-    def answered(self, answer: Answered) -> None:
-        """Send it."""
-
-    def hand_over(self) -> None:
-        """Let the application answer."""
-
-
-class _Waiting:
-    """Whole requests of one turn of the loop, which are answered at its end: a step's code and data are in the processor's
-    caches for all requests but the first, and one write takes all their records. (Larus and Parkes 2002, Using Cohort
-    Scheduling to Enhance Server Performance.)
-    """
-
-    def __init__(self, answering: AtOnce) -> None:
-        self._answering = answering
-        self._held: list[tuple[_Connection, Whole]] = []
-
-    def add(self, connection: _Connection, request: Whole, *, is_alone: bool) -> None:
-        """`is_alone`: there is nobody to wait for."""
-        if not self._held and not is_alone:
-            connection.loop.call_soon(self.answer)
-        self._held.append((connection, request))
-        if is_alone or len(self._held) == TOGETHER:
-            self.answer()
-
-    def answer(self) -> None:
-        """Answer all there are."""
-        held, self._held = self._held, []
-        if not held:
-            return
-        try:
-            answers = self._answering.at_once([request for _, request in held])
-        except BaseException:
-            for connection, _ in held:  # who would wait for ever
-                connection.transport.abort()
-            raise
-        if answers is None:
-            for connection, _ in held:
-                connection.hand_over()
-            return
-        for (connection, _), answer in zip(held, answers, strict=True):
-            connection.answered(answer)
 
 
 class _Beginnings:

@@ -20,8 +20,9 @@ from uvicorn.server import ServerState
 from lead_scoring_assets.errors import PredictionLogError
 from lead_scoring_assets.serving.app import Api
 from lead_scoring_assets.serving.keys import FILE, create_key
-from lead_scoring_assets.serving.protocol import TOGETHER, protocol
+from lead_scoring_assets.serving.protocol import protocol
 from lead_scoring_assets.serving.requests import Answered, Whole
+from lead_scoring_assets.serving.together import TOGETHER
 from lead_scoring_assets.serving.worker import Worker
 from lead_scoring_tests.serving.served import Served, as_json, requests
 from lead_scoring_tests.serving.test_shadow import listening
