@@ -145,13 +145,19 @@ class Lakehouse:
         fixed order.
 
         Raises:
-            LakehouseError: the table, the version or a column does not exist.
+            LakehouseError: the table, the version or a column does not exist, or one of its files is gone or damaged.
         """
         found = self.scan(table, periods=periods, version=version, as_of=as_of)
         names = found.schema.names
         if missing := [name for name in columns or () if name not in names]:
             raise LakehouseError(f"{table} has no column {missing}; it has {names}")
-        return found.to_table(columns=list(columns) if columns is not None else names)
+        try:
+            return found.to_table(columns=list(columns) if columns is not None else names)
+        except (OSError, pa.ArrowInvalid) as problem:
+            raise LakehouseError(
+                f"{table}: a file that belongs to it cannot be read ({problem}). Bring it back from a backup of "
+                f"{self.path(table)}, or materialise its period again."
+            ) from problem
 
     def scan(
         self,

@@ -75,8 +75,8 @@ def _cooldown(facts: Facts, days: int) -> Brake | None:
         return None
     return Brake(
         "cooldown",
-        f"cooldown: the last training was judged at {last.judged_at:%Y-%m-%d}, {(facts.now - last.judged_at).days} of "
-        f"{days} days ago; until {until:%Y-%m-%d}",
+        f"cooldown: the last training was judged at {last.judged_at:%Y-%m-%d}, {_ago(facts.now, last.judged_at, days)}; until "
+        f"{until:%Y-%m-%d}",
         until,
     )
 
@@ -92,9 +92,15 @@ def _back_off(facts: Facts, first: int, at_most: int) -> Brake | None:
     told = "the last candidate was" if rejected == 1 else f"the last {rejected} candidates were"
     return Brake(
         "back_off",
-        f"back-off: {told} rejected, {(facts.now - last.judged_at).days} of {days} days ago; until {until:%Y-%m-%d}",
+        f"back-off: {told} rejected, {_ago(facts.now, last.judged_at, days)}; until {until:%Y-%m-%d}",
         until,
     )
+
+
+def _ago(now: datetime, judged_at: datetime, days: int) -> str:
+    if now < judged_at:
+        return f"which by the clock is still to come (it is {now:%Y-%m-%d}; has it been set back?)"
+    return f"{(now - judged_at).days} of {days} days ago"
 
 
 def _minimum_data(facts: Facts, policy: Policy) -> Brake | None:

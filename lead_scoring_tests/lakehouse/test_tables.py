@@ -50,6 +50,23 @@ def lakehouse(tmp_path: Path) -> Lakehouse:
     return Lakehouse(tmp_path / "lakehouse")
 
 
+@pytest.mark.parametrize("how", ["gone", "cut off", "no Parquet"])
+def test_a_file_that_cannot_be_read_is_named_and_the_others_are_read(lakehouse: Lakehouse, how: str) -> None:
+    lakehouse.replace_periods("t", [MAY], rows(MAY, 1))
+    lakehouse.replace_periods("t", [JUNE], rows(JUNE, 2))
+    [file] = (lakehouse.path("t") / f"period={JUNE}").glob("*.parquet")
+    content = file.read_bytes()
+    if how == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(content[:-20] if how == "cut off" else b"no table at all")
+    with pytest.raises(LakehouseError, match=f"t: a file that belongs to it cannot be read .*{file.name}"):
+        lakehouse.read("t")
+    assert values(lakehouse, periods=[MAY]) == {MAY: [1]}
+    file.write_bytes(content)
+    assert values(lakehouse) == {MAY: [1], JUNE: [2]}
+
+
 # --- Replacing periods
 
 

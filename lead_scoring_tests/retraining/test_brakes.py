@@ -48,6 +48,12 @@ def test_back_off_in_words() -> None:
     assert brake.until == NOW + 18 * DAY
 
 
+def test_by_a_clock_that_was_set_back_nothing_is_some_days_less_than_none_ago() -> None:
+    for brake in find_brakes(facts(judgements=[rejected(NOW + 100 * DAY)]), policy()):
+        assert "by the clock is still to come (it is 2008-10-01; has it been set back?); until 2009-01-" in brake.reason
+        assert "days ago" not in brake.reason
+
+
 def test_both_are_told_where_both_hold() -> None:
     assert names(*find_brakes(facts(judgements=[rejected(NOW)]), policy())) == ["cooldown", "back_off"]
 
