@@ -46,7 +46,9 @@ def acknowledge(installation: Installation, name: str, by: str, reason: str, *, 
             raise LeadScoringError(
                 f"{episode.episode_id} is over, expected an open alert. `lead-scoring alerts --open` lists those that wait."
             )
-        now, told = installation.clock.now(), f"{by.strip()}: {reason.strip()}"
+        # What is answered has been raised, whatever a clock that was set back says.
+        now = max(installation.clock.now(), *(alert.raised_at for alert in episode.alerts))
+        told = f"{by.strip()}: {reason.strip()}"
         installation.events.record(
             Event(
                 event_id=f"{episode.episode_id}-acknowledged-{_short(f'{now.isoformat()} {told} {episode.level}')}",

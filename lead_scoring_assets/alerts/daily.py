@@ -30,7 +30,13 @@ def tell_daily_report(installation: Installation, desk: AlertDesk) -> str:
     except LeadScoringError as problem:
         return f"nothing can be told: {problem}"
     calendar, now = installation.settings.calendar, installation.clock.now()
-    facts, newest = gather(installation, calendar.period(found.period)), calendar.last_closed(now)
+    period, newest = calendar.period(found.period), calendar.last_closed(now)
+    if period.end > now:
+        return (
+            f"nothing can be told: the newest report is of {period.key}, which ends at {period.end:%Y-%m-%d}, and by the "
+            f"clock it is {now:%Y-%m-%d}. Has the clock been set back?"
+        )
+    facts = gather(installation, period)
     missing = newest.key if newest is not None and newest.key != found.period else None
     alert = daily_report(day, facts, counted(desk.open_episodes), found.page.name, missing)
     desk.raise_(alert)

@@ -28,6 +28,7 @@ class RaisedAlert:
     resolved_at: datetime | None = None
     resolved_periods: frozenset[str] = frozenset()
     page: str | None = None
+    resolved_because: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -132,12 +133,12 @@ def counted(episodes: Iterable[Episode]) -> str:
 def _alert(event: Event, ends: Sequence[Event]) -> RaisedAlert:
     told = event.evidence
     periods = tuple(told.get("periods", ()))
-    resolved_at, passed = None, frozenset[str]()
+    last, passed = None, frozenset[str]()
     for end in ends:
         passed |= frozenset(end.evidence.get("periods", ()))
         # Named periods end one by one; without any the first end is the end.
-        if resolved_at is None and (end.evidence.get("all") or passed >= set(periods)):
-            resolved_at = end.happened_at
+        if last is None and (end.evidence.get("all") or passed >= set(periods)):
+            last = end
     return RaisedAlert(
         alert_id=event.event_id,
         episode_id=str(told.get("episode_id", event.event_id)),
@@ -149,7 +150,8 @@ def _alert(event: Event, ends: Sequence[Event]) -> RaisedAlert:
         actor=event.actor,
         periods=periods,
         figures=dict(told.get("figures", {})),
-        resolved_at=resolved_at,
+        resolved_at=last.happened_at if last else None,
         resolved_periods=passed,
         page=told.get("page"),
+        resolved_because=last.reason if last else None,
     )

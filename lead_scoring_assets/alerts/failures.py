@@ -50,6 +50,11 @@ def alert_on_check(result: CheckResult) -> Alert:
     )
 
 
+def run_of(alert: RaisedAlert) -> str:
+    """The run that failed, or whose check did."""
+    return alert.alert_id.removeprefix(_RUN).removeprefix(_CHECK).removesuffix(f"-{alert.subject}")
+
+
 def ended_by_check(result: CheckResult, alerts: Iterable[RaisedAlert]) -> list[tuple[RaisedAlert, Collection[str]]]:
     """The open alerts on this check that `result` ends, each with its periods that are over.
 

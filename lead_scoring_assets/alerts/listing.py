@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lead_scoring_assets.alerts.delivery.notices import Delivery
+from lead_scoring_assets.alerts.delivery.notices import Delivery, due
 from lead_scoring_assets.alerts.delivery.outbox import deliveries
 from lead_scoring_assets.alerts.episodes import Episode, RaisedAlert, episodes_of
 from lead_scoring_assets.alerts.kinds import Level
@@ -23,15 +23,14 @@ class Wanted:
 
 def alert_rows(installation: Installation, wanted: Wanted) -> list[dict[str, Any]]:
     """One row an alert, oldest first, as JSON takes it. `told`: by channel, how the last attempt for its episode ended."""
+    episodes, attempts = episodes_of(installation.events.events()), deliveries(installation)
+    settings = installation.settings.alerts
+    wait = {notice.notice_id for notice in due(episodes, attempts, settings, installation.clock.now())}
     sent: dict[str, dict[str, str]] = {}
-    for attempt in deliveries(installation):
-        sent.setdefault(attempt.episode_id, {})[attempt.channel] = _in_words(attempt)
-    found = [
-        (alert, episode)
-        for episode in episodes_of(installation.events.events())
-        for alert in episode.alerts
-        if _fits(alert, episode, wanted)
-    ]
+    for attempt in attempts:
+        words = _in_words(attempt, settings.retries.expires_hours, is_due=attempt.notice_id in wait)
+        sent.setdefault(attempt.episode_id, {})[attempt.channel] = f"{attempt.action}: {words}"
+    found = [(alert, episode) for episode in episodes for alert in episode.alerts if _fits(alert, episode, wanted)]
     found.sort(key=lambda pair: (pair[0].raised_at, pair[0].alert_id))
     return [_row(alert, episode, sent.get(episode.episode_id, {})) for alert, episode in found]
 
@@ -59,13 +58,18 @@ def _row(alert: RaisedAlert, episode: Episode, told: dict[str, str]) -> dict[str
         "raised_by": alert.actor,
         "state": state,
         "resolved_at": alert.resolved_at.isoformat() if alert.resolved_at else None,
+        "resolved_because": alert.resolved_because,
         "acknowledged": {**asdict(answer), "at": answer.at.isoformat()} if answer else None,
         "figures": alert.figures,
         "told": told,
     }
 
 
-def _in_words(attempt: Delivery) -> str:
+def _in_words(attempt: Delivery, expires_hours: int, *, is_due: bool) -> str:
+    """How the attempt ended, and whether another one follows."""
     if attempt.outcome == "delivered":
-        return f"{attempt.action}: delivered {attempt.attempted_at:%Y-%m-%d %H:%M:%S} UTC"
-    return f"{attempt.action}: {attempt.outcome} ({attempt.error}), again from {attempt.retry_at:%Y-%m-%d %H:%M:%S} UTC"
+        return f"delivered {attempt.attempted_at:%Y-%m-%d %H:%M:%S} UTC"
+    failed = f"{attempt.outcome} ({attempt.error})"
+    if is_due:
+        return f"{failed}, again from {attempt.retry_at:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{failed}, not tried again: it is over, was due for {expires_hours} hours, or is not told there any more"

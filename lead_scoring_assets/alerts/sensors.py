@@ -12,9 +12,16 @@ from typing import Any, TypeVar
 import dagster as dg
 
 from lead_scoring_assets.alerts.daily import tell_daily_report
-from lead_scoring_assets.alerts.desk import AlertDesk, at_the_desk
+from lead_scoring_assets.alerts.desk import AlertDesk, Ended, at_the_desk
 from lead_scoring_assets.alerts.experiments import alerts_on_experiments
-from lead_scoring_assets.alerts.failures import CheckResult, alert_on_check, alert_on_run, ended_by_check, ended_by_run
+from lead_scoring_assets.alerts.failures import (
+    CheckResult,
+    alert_on_check,
+    alert_on_run,
+    ended_by_check,
+    ended_by_run,
+    run_of,
+)
 from lead_scoring_assets.alerts.guardrails import alerts_on_guardrails, kept_again
 from lead_scoring_assets.alerts.models import alerts_on_models, news_of_deployments, replaced_since
 from lead_scoring_assets.alerts.rollouts import alerts_on_rollouts, answered_since
@@ -59,8 +66,8 @@ def alert_on_failed_run(context: dg.RunFailureSensorContext, installation: dg.Re
             statuses=[dg.DagsterRunStatus.SUCCESS],
             updated_after=failed.update_timestamp if failed else None,
         )
-        for later in context.instance.get_runs(since, limit=_RUNS_A_TICK):
-            _end_by_success(later, desk, installation)
+        for later in context.instance.get_run_records(since, limit=_RUNS_A_TICK):
+            _end_by_success(later, desk, installation, context.instance)
     try:
         close_failed_runs(ModelRegistry(installation.home), context.instance)
     except (RegistryError, StorageError) as problem:
@@ -96,11 +103,12 @@ def alert_on_failed_check(
                     continue
                 looked_at += 1
                 result = _result(entry.dagster_event.asset_check_evaluation_data, run.run_id)
-                desk.end(ended_by_check(result, desk.open), f"{result.check} passed: {result.sentence}", run.run_id)
+                ended = _not_of_younger_runs(ended_by_check(result, desk.open), record, context.instance)
+                desk.end(ended, f"{result.check} passed: {result.sentence}", run.run_id)
                 if not result.passed:
                     desk.raise_(alert_on_check(result))
             if run.status == dg.DagsterRunStatus.SUCCESS:
-                _end_by_success(run, desk, installation)
+                _end_by_success(record, desk, installation, context.instance)
     if runs:
         context.update_cursor(json.dumps({"runs_updated_until": runs[-1].update_timestamp.isoformat()}))
     return _told(f"{looked_at} check results of {len(runs)} runs looked at", desk)
@@ -170,9 +178,19 @@ def report_daily(context: dg.SensorEvaluationContext, installation: dg.ResourceP
         return dg.SkipReason(tell_daily_report(installation, desk))
 
 
-def _end_by_success(run: dg.DagsterRun, desk: AlertDesk, installation: Installation) -> None:
+def _end_by_success(
+    record: dg.RunRecord, desk: AlertDesk, installation: Installation, instance: dg.DagsterInstance
+) -> None:
+    run = record.dagster_run
     ended = ended_by_run(_work(run), _periods(run, installation), desk.open)
-    desk.end(ended, f"run {run.run_id} of {_work(run)} succeeded", run.run_id)
+    desk.end(_not_of_younger_runs(ended, record, instance), f"run {run.run_id} of {_work(run)} succeeded", run.run_id)
+
+
+def _not_of_younger_runs(ended: Ended, record: dg.RunRecord, instance: dg.DagsterInstance) -> Ended:
+    """Without alerts on runs that ended after this one: who lost the cursor looks at old runs again, and they show nothing
+    of what failed since."""
+    found = [(each, instance.get_run_record_by_id(run_of(each[0]))) for each in ended]
+    return [each for each, its in found if its is None or its.update_timestamp <= record.update_timestamp]
 
 
 def _told(what: str, desk: AlertDesk) -> dg.SkipReason:

@@ -68,9 +68,14 @@ def acknowledge(alert: str, by: str, reason: str, over: bool) -> None:
 
 def _in_lines(row: dict[str, Any], shown: int | None) -> str:
     """One alert as a heading and what belongs to it; of its message the first `shown` signs (None: all)."""
-    answer, message = row["acknowledged"], row["message"]
+    answer, over_at = row["acknowledged"], row["resolved_at"]
+    over = f"over since {over_at[:16].replace('T', ' ')}: {row['resolved_because']}" if over_at else None
     told = [
-        message if shown is None or len(message) <= shown else f"{message[:shown]}… (--episode {row['episode_id']})",
+        *(
+            part if shown is None or len(part) <= shown else f"{part[:shown]}… (--episode {row['episode_id']})"
+            for part in (row["message"], over)
+            if part
+        ),
         *([f"acknowledged by {answer['by']}: {answer['reason']}"] if answer else []),
         *(f"{channel}: {words}" for channel, words in row["told"].items()),
     ]

@@ -181,6 +181,19 @@ def test_a_cursor_that_cannot_be_read_alerts_nobody_twice(home: Home, sharded: d
     assert len(site.alerts()) == 1
 
 
+def test_a_cursor_that_is_lost_ends_no_alert_by_a_run_before_it(home: Home, sharded: dg.DagsterInstance) -> None:
+    sharded.wipe()
+    site = Site(home, sharded)
+    site.materialize(error(passed=True))
+    site.materialize(error())
+    site.tick()
+    site.tick()
+    assert over(site) == []
+    site.materialize(error(passed=True))
+    site.tick()
+    assert over(site) == ["raw_leads:contract_holds"]
+
+
 @pytest.mark.parametrize("runs_a_tick", [1, 2])
 def test_many_runs_are_looked_at_in_several_ticks(
     home: Home, sharded: dg.DagsterInstance, runs_a_tick: int, monkeypatch: pytest.MonkeyPatch

@@ -67,6 +67,7 @@ def test_people_see_lines_and_no_markup_of_others(world: World) -> None:
     told = verb("alerts").stdout
     assert "2008-09-01 00:00  critical, open  alert-run-1\n" in told
     assert "[bold]größer[/] than the disk" in told
+    assert "    over since 2008-09-01 00:01: it succeeded\n" in told
     assert "no such alert" in verb("alerts", "--level", "info", "--open").output
 
 

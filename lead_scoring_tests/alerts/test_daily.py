@@ -116,6 +116,15 @@ def test_a_period_that_has_closed_without_a_report_is_named(world: World) -> Non
     assert "has not been made" not in look(world)
 
 
+def test_a_report_of_a_period_that_is_yet_to_come_is_not_told(world: World) -> None:
+    """A clock that was set back: nothing is told of the future, nor is a period called missing that was reported."""
+    reported(world, "2008-07")
+    reported(world, "2008-09")
+    told = look(world)
+    assert told.startswith("nothing can be told: the newest report is of 2008-09, which ends at 2008-10-01, and by the")
+    assert world.house.events.events(kind="alert") == []
+
+
 def test_it_is_told_where_its_route_leads_and_links_to_the_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,9 +18,11 @@ from lead_scoring_assets.alerts.answers import acknowledge
 from lead_scoring_assets.alerts.delivery.outbox import deliveries
 from lead_scoring_assets.alerts.delivery.sensors import deliver_alerts
 from lead_scoring_assets.alerts.listing import Wanted, alert_rows
+from lead_scoring_assets.clock import ReplayClock
 from lead_scoring_assets.resources import InstallationResource
+from lead_scoring_assets.settings import SETTINGS_FILE, Home
 from lead_scoring_tests.alerts.receivers import HttpReceiver, SmtpReceiver, http_receiver, smtp_receiver, wait_until
-from lead_scoring_tests.alerts.worlds import World
+from lead_scoring_tests.alerts.worlds import NOW, World
 
 # apprise looks for a module that Python is going to drop.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
@@ -117,8 +119,66 @@ def test_what_is_refused_holds_up_nothing_else(world: World, http: HttpReceiver)
     world.raise_("alert-2", subject="two")
     world.deliver()
     assert [post.json["subject"] for post in http.posts] == ["one", "two"]
+    waits = "hook: 1 wait, because they were refused (answered 400); tried again at 2008-09-01 00:01:00 UTC"
+    assert world.deliver() == waits
     world.later(seconds=60)
     assert world.deliver() == "hook: 1 of 1 told"
+
+
+def test_the_end_says_why_it_is_over_and_what_it_was(world: World, http: HttpReceiver) -> None:
+    world.raise_(message="the disk is full")
+    world.deliver()
+    acknowledge(world.house, "alert-run-1", "Mona", "deleted old dumps", is_over=True)
+    world.deliver()
+    assert [post.json["message"] for post in http.posts] == [
+        "the disk is full",
+        "deleted old dumps\nIt was: the disk is full",
+    ]
+
+
+@pytest.mark.parametrize("how", ["over", "expired", "no channel"])
+def test_what_is_not_tried_again_is_not_promised(world: World, http: HttpReceiver, how: str) -> None:
+    http.script = [500]
+    world.raise_()
+    world.deliver()
+    [row] = alert_rows(world.house, Wanted())
+    assert row["told"]["hook"] == "raise: unreachable (answered 500), again from 2008-09-01 00:01:00 UTC"
+    if how == "over":
+        world.end("alert-run-1")
+    elif how == "expired":
+        world.later(hours=24, seconds=1)
+    else:
+        settings_file = world.home.root / SETTINGS_FILE
+        settings_file.write_text(settings_file.read_text().replace("hook:", "other:").replace("- hook", "- other"))
+        world = World(Home(world.home.root))
+    [row] = alert_rows(world.house, Wanted())
+    assert row["told"]["hook"].startswith("raise: unreachable (answered 500), not tried again: ")
+    world.deliver()
+    assert len(http.posts) == (2 if how == "no channel" else 1)
+
+
+def test_a_clock_that_is_set_back_silences_no_channel(world: World, http: HttpReceiver) -> None:
+    """The hour's messages, the cooldown and the pause of a channel that failed all lie in a future that was none."""
+    world.later(days=4_000)
+    for number in range(20):
+        world.raise_(f"alert-{number}", subject=f"subject {number}")
+    world.deliver()
+    world.end("alert-0")
+    world.deliver()
+    http.script = [500]
+    world.raise_("alert-last", subject="the last")
+    world.later(hours=1)
+    assert world.deliver() == "hook: 0 of 1 told (answered 500)"
+    world.home.clock_file.unlink()
+    ReplayClock(world.home.clock_file).move_to(NOW)
+    posts = len(http.posts)
+    world.raise_("alert-again", subject="subject 0")
+    assert world.deliver() == "hook: 2 of 2 told"
+    assert {post.json["subject"] for post in http.posts[posts:]} == {"subject 0", "the last"}
+    assert world.deliver() == "hook: nothing is due", "what was told then is not told again"
+    acknowledge(world.house, "alert-1", "Mona", "I look")
+    [row] = alert_rows(world.house, Wanted(episode="alert-1"))
+    assert row["acknowledged"]["by"] == "Mona"
 
 
 def test_every_channel_down_changes_nothing_else(
@@ -160,7 +220,7 @@ def test_more_than_an_hours_messages_come_in_one(
     assert [len(post.json["alert_ids"]) for post in http.posts] == [1, 1, 8]
     world.raise_("alert-late", subject="late")
     world.later(minutes=59)
-    assert world.deliver() == "hook: 0 of 1 told"
+    assert world.deliver() == "hook: 1 wait, because no more than 3 messages an hour are sent"
     world.later(minutes=1)
     assert world.deliver() == "hook: 1 of 1 told"
     world.end("alert-0", "alert-9")
@@ -171,6 +231,9 @@ def test_more_than_an_hours_messages_come_in_one(
     world.end(*(f"alert-{number}" for number in range(2, 9)))
     world.deliver()
     assert [post.json["action"] for post in http.posts[4:]] == ["resolve", "resolve"]
+    assert http.posts[5].json["title"] == "resolved: 8 alerts told in one message"
+    told = [f"[critical] subject {number}" for number in range(2, 10)]
+    assert sorted(http.posts[5].json["message"].splitlines()) == told
 
 
 def test_pagerduty_resolves_what_it_was_told(

@@ -87,13 +87,38 @@ def test_nobody_at_the_address() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["sesame", "file:///etc/passwd", "ftp://127.0.0.1/sesame", "http://[sesame", "http://"]
+    "address",
+    [
+        "sesame",
+        "file:///etc/passwd",
+        "ftp://127.0.0.1/sesame",
+        "http://[sesame",
+        "http://",
+        "https:///sesame",
+        "http://127.0.0.1:port/sesame",
+        "http://127.0.0.1:99999/sesame",
+        "http://127.0.0.1:0/sesame",
+        "http://mona:sesame@127.0.0.1/",
+        "http://127.0.0.1/sesame größer",
+        "http://127.0.0.1/sesame\nX-More: 1",
+    ],
 )
-def test_an_address_that_is_none_is_refused_without_showing_it(address: str) -> None:
+def test_an_address_that_is_none_is_refused_without_showing_it(address: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """And it is not taken for a receiver that is away."""
     found = hook(address)
-    assert found.outcome != "delivered"
+    assert found.outcome == "refused"
     assert found.error is not None
-    assert "sesame" not in found.error
+    assert "the address in ADDRESS is none that can be used" in found.error
+    assert "sesame" not in found.error + "".join(capfd.readouterr())
+
+
+def test_a_pager_whose_server_is_none_is_refused() -> None:
+    channel = Channel(kind="pagerduty", secret="KEY", server="http://127.0.0.1:99999")
+    found = send(channel, message(), PLACE, PATIENT, {"KEY": "R0"})
+    assert (found.outcome, found.error is not None and found.error.split(":")[0]) == (
+        "refused",
+        "its server is none that can be used",
+    )
 
 
 @pytest.mark.parametrize("environment", [{}, {"ADDRESS": " "}])
@@ -166,7 +191,8 @@ def test_what_a_lead_typed_begins_no_header(smtp: SmtpReceiver) -> None:
 
 def test_mail_that_is_refused_and_a_server_that_is_silent_or_gone(smtp: SmtpReceiver) -> None:
     smtp.refuse = True
-    assert mail(smtp) == Result("unreachable", "apprise could not deliver it")
+    told = "apprise could not deliver it: is the receiver there, and does it take what MAIL says?"
+    assert mail(smtp) == Result("unreachable", told)
     smtp.refuse, smtp.silent = False, True
     assert mail(smtp, timeout=HASTY).outcome == "unreachable"
     smtp.port = closed_port()

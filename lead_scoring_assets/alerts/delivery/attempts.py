@@ -32,9 +32,14 @@ def failures_in_a_row(sent: Sequence[Delivery], outcome: Outcome) -> int:
     return len(streak)
 
 
+def last_attempt(notice: Notice, sent: Sequence[Delivery]) -> Delivery | None:
+    """How this notice fared when it was last sent."""
+    return next((attempt for attempt in reversed(sent) if attempt.notice_id == notice.notice_id), None)
+
+
 def waits(notice: Notice, sent: Sequence[Delivery], now: datetime) -> bool:
     """Whether the receiver refused this notice and it is too early to offer it again."""
-    last = next((attempt for attempt in reversed(sent) if attempt.notice_id == notice.notice_id), None)
+    last = last_attempt(notice, sent)
     return last is not None and last.retry_at is not None and now < last.retry_at
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -69,13 +69,16 @@ class Message:
 def due(episodes: Sequence[Episode], sent: Sequence[Delivery], settings: Alerts, now: datetime) -> list[Notice]:
     """What ought to have been told by `now` and was not: the worst first, then the oldest.
 
-    What is over before it could be told is not told any more, nor what has been due for longer than `expires_hours`.
+    What is over before it could be told is not told any more, nor what has been due for longer than `expires_hours`. A
+    clock that was set back makes nothing wait: what is on record has happened, and what will have been told keeps nobody
+    quiet.
     """
     delivered = [attempt for attempt in sent if attempt.outcome == "delivered"]
     done = {attempt.notice_id for attempt in delivered}
     open_ = [episode for episode in episodes if episode.resolved_at is None]
-    wanted = [*(notice for episode in open_ for notice in _raised(episode, delivered, settings))]
-    wanted += _resolved(episodes, delivered)
+    past = [attempt for attempt in delivered if attempt.attempted_at <= now]
+    wanted = [*(notice for episode in open_ for notice in _raised(episode, past, settings, now))]
+    wanted += _resolved(episodes, delivered, now)
     oldest = now - timedelta(hours=settings.retries.expires_hours)
     missing = [n for n in wanted if n.notice_id not in done and n.channel in settings.channels]
     return sorted(
@@ -99,13 +102,14 @@ def messages(notices: Sequence[Notice], room: int) -> list[Message]:
     return [*(_alone(notice) for notice in first), *digest, *(_alone(notice) for notice in ends)]
 
 
-def _raised(episode: Episode, delivered: Sequence[Delivery], settings: Alerts) -> Iterator[Notice]:
+def _raised(episode: Episode, past: Sequence[Delivery], settings: Alerts, now: datetime) -> Iterator[Notice]:
     routes = settings.routes.model_dump()
     for alert in episode.rises:
         for channel in routes[_route(alert)]:
-            free = _quiet_until(episode, alert, channel, delivered, settings)
+            free = _quiet_until(episode, alert, channel, past, settings)
             name = f"{episode.episode_id}/{alert.level}/{channel}"
-            due_at = max(alert.raised_at, free) if free else alert.raised_at
+            raised_at = min(alert.raised_at, now)
+            due_at = max(raised_at, free) if free else raised_at
             yield Notice(name, episode.episode_id, channel, "raise", alert, episode, due_at)
     worst = episode.rises[-1]
     if worst.level != "critical" or worst.topic != "problem" or episode.is_acknowledged(worst):
@@ -136,21 +140,35 @@ def _quiet_until(
     return max(told) + timedelta(minutes=settings.cooldown_minutes) if told else None
 
 
-def _resolved(episodes: Sequence[Episode], delivered: Sequence[Delivery]) -> Iterator[Notice]:
+def _resolved(episodes: Sequence[Episode], delivered: Sequence[Delivery], now: datetime) -> Iterator[Notice]:
     """The end of what a channel was told, once all that it was told under one key is over."""
     known = {episode.episode_id: episode for episode in episodes}
-    told: dict[tuple[str, str], list[Episode]] = {}
+    told: dict[tuple[str, str], dict[str, Episode]] = {}
     for attempt in delivered:
         if attempt.action != "resolve" and attempt.episode_id in known:
-            told.setdefault((attempt.channel, attempt.dedup_key), []).append(known[attempt.episode_id])
-    for (channel, dedup_key), members in told.items():
+            told.setdefault((attempt.channel, attempt.dedup_key), {})[attempt.episode_id] = known[attempt.episode_id]
+    for (channel, dedup_key), by_id in told.items():
+        members = list(by_id.values())
         ends = [episode.resolved_at for episode in members]
         if any(end is None for end in ends):
             continue
         episode = max(members, key=lambda member: rank(member.level))
         name = f"{dedup_key}/resolved/{channel}"
-        over_at = max(end for end in ends if end is not None)
-        yield Notice(name, dedup_key, channel, "resolve", episode.rises[-1], episode, over_at)
+        over_at = min(max(end for end in ends if end is not None), now)
+        yield Notice(name, dedup_key, channel, "resolve", _over(members, episode), episode, over_at)
+
+
+def _over(members: Sequence[Episode], worst: Episode) -> RaisedAlert:
+    """What is said of the end: why it is over, and of what came in one message all that is."""
+    alert = worst.rises[-1]
+    if len(members) > 1:
+        lines = "\n".join(f"[{member.level}] {member.subject}" for member in members)
+        return replace(alert, subject=f"{len(members)} alerts told in one message", message=lines, figures={})
+    ended = [each for each in worst.alerts if each.resolved_at is not None and each.resolved_because]
+    if not ended:
+        return alert
+    last = max(ended, key=lambda each: each.resolved_at or each.raised_at)
+    return replace(alert, message=f"{last.resolved_because}\nIt was: {alert.message}")
 
 
 def _alone(notice: Notice) -> Message:

@@ -1,7 +1,7 @@
 """The outbox: what is due is sent, and every attempt is recorded right after it, in a table of evidence.
 
-At least once: a process killed between the two sends again, with the same key. Sent by the injected clock: a replay
-whose clock stands still tries again when history moves on.
+At least once: a process killed between the two sends again, with the same key. Sent by the injected clock: in a replay,
+whose clock stands still between arrivals and then jumps by a period, what failed has expired when it could be tried again.
 """
 
 import time
@@ -10,8 +10,15 @@ from datetime import datetime, timedelta
 
 import pyarrow as pa
 
-from lead_scoring_assets.alerts.delivery.attempts import failures_in_a_row, paused_until, retry_at, room_left, waits
-from lead_scoring_assets.alerts.delivery.notices import Delivery, Message, due, messages
+from lead_scoring_assets.alerts.delivery.attempts import (
+    failures_in_a_row,
+    last_attempt,
+    paused_until,
+    retry_at,
+    room_left,
+    waits,
+)
+from lead_scoring_assets.alerts.delivery.notices import Delivery, Message, Notice, due, messages
 from lead_scoring_assets.alerts.delivery.payloads import Place
 from lead_scoring_assets.alerts.delivery.senders import Result, send
 from lead_scoring_assets.alerts.episodes import Episode, episodes_of
@@ -83,13 +90,18 @@ def _deliver_on(
     waiting = [notice for notice in due(episodes, sent, settings, now) if notice.channel == channel]
     if not waiting:
         return "nothing is due"
-    paused = paused_until(sent)
+    # Those of a clock that has been set back hold up nothing.
+    past = [attempt for attempt in sent if attempt.attempted_at <= now]
+    paused = paused_until(past)
     if paused is not None and now < paused:
         return f"{len(waiting)} wait, because nobody was there; tried again at {paused:%Y-%m-%d %H:%M:%S} UTC"
-    ready = [notice for notice in waiting if not waits(notice, sent, now)]
+    ready = [notice for notice in waiting if not waits(notice, past, now)]
+    outgoing = messages(ready, room_left(past, settings, now))
+    if not outgoing:
+        return f"{len(waiting)} wait, because {_why_none(waiting, ready, past, settings)}"
     place = Place(installation.settings.name, settings.dashboard_url or installation.settings.pages.url)
     arrived = 0
-    for message in messages(ready, room_left(sent, settings, now)):
+    for message in outgoing:
         if time.monotonic() > give_up_at:
             break
         result = send(settings.channels[channel], message, place, settings.timeout_seconds)
@@ -102,6 +114,15 @@ def _deliver_on(
             break
     failed = "" if not sent or sent[-1].error is None else f" ({sent[-1].error})"
     return f"{arrived} of {len(waiting)} told{failed}"
+
+
+def _why_none(waiting: Sequence[Notice], ready: Sequence[Notice], sent: Sequence[Delivery], settings: Alerts) -> str:
+    """Why nothing goes out on a channel now: all was refused not long ago, or the hour's messages are used up."""
+    if ready:
+        return f"no more than {settings.messages_an_hour} messages an hour are sent"
+    refused = [last for notice in waiting if (last := last_attempt(notice, sent)) and last.retry_at]
+    first = min(refused, key=lambda last: last.retry_at or last.attempted_at)
+    return f"they were refused ({first.error}); tried again at {first.retry_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _attempts(

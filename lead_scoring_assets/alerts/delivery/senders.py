@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from lead_scoring_assets.alerts.delivery import payloads
 from lead_scoring_assets.alerts.delivery.notices import Message, Outcome
@@ -73,13 +73,30 @@ def _within(seconds: float, carry: Callable[[], Result]) -> Result:
 def _http_call(
     channel: Channel, message: Message, place: Place, timeout_seconds: float, secret: str
 ) -> Callable[[], Result]:
-    if channel.kind == "pagerduty":
+    is_pager = channel.kind == "pagerduty"
+    address = f"{channel.server}/v2/enqueue" if is_pager else secret
+    if not _is_address(address):
+        where = "its server" if is_pager else f"the address in {channel.secret}"
+        told = f"{where} is none that can be used: expected one such as https://hooks.example.org/…"
+        return lambda: Result("refused", told)
+    if is_pager:
         event = payloads.pagerduty(message, place, secret)
-        return lambda: _post(f"{channel.server}/v2/enqueue", event, {}, timeout_seconds)
+        return lambda: _post(address, event, {}, timeout_seconds)
     body = payloads.slack(message, place, channel.room) if channel.kind == "slack" else payloads.webhook(message, place)
     # What brings the same notice again carries the same key.
     headers = {"Idempotency-Key": quote(message.message_id)}
-    return lambda: _post(secret, body, headers, timeout_seconds)
+    return lambda: _post(address, body, headers, timeout_seconds)
+
+
+def _is_address(text: str) -> bool:
+    """Whether it is one that HTTP can be spoken to: else libraries fail with texts that quote it, and with it the secret."""
+    try:
+        found = urlsplit(text)
+        has_port = found.port is None or found.port > 0
+    except ValueError:
+        return False
+    is_plain = all("!" <= sign <= "~" for sign in text)
+    return is_plain and found.scheme in ("http", "https") and bool(found.hostname) and not found.username and has_port
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -90,8 +107,6 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def _post(address: str, body: payloads.Payload, headers: Mapping[str, str], timeout_seconds: float) -> Result:
-    if not address.startswith(("http://", "https://")):
-        return Result("refused", "its address does not begin with http:// or https://")
     try:
         request = urllib.request.Request(  # noqa: S310  # the scheme was looked at
             address,
@@ -110,8 +125,6 @@ def _post(address: str, body: payloads.Payload, headers: Mapping[str, str], time
             return Result("refused", error)
     except urllib.error.URLError as problem:
         return Result("unreachable", f"no connection ({_kind(problem.reason)})")
-    except ValueError:  # its text quotes the address, and with it the secret
-        return Result("refused", "its address is none: expected one such as https://hooks.example.org/…")
     except (OSError, http.client.HTTPException) as problem:
         return Result("unreachable", f"no connection ({_kind(problem)})")
 
@@ -125,7 +138,7 @@ def _apprise_call(
     logging.getLogger("apprise").disabled = True
     service = apprise.Apprise.instantiate(secret)
     if service is None:
-        told = "apprise does not understand its address: expected one such as mailtos://… or msteams://…"
+        told = f"apprise does not understand the address in {channel.secret}: expected one such as mailtos://… or msteams://…"
         return lambda: Result("refused", told)
     if channel.kind == "email":
         service.notify_format = apprise.NotifyFormat.TEXT
@@ -145,7 +158,8 @@ def _apprise_call(
             timeout=timeout_seconds,
         )
         # It says that it failed, not whether trying again helps; most often nobody was there.
-        return Result("delivered") if arrived else Result("unreachable", "apprise could not deliver it")
+        told = f"apprise could not deliver it: is the receiver there, and does it take what {channel.secret} says?"
+        return Result("delivered") if arrived else Result("unreachable", told)
 
     return call
 

@@ -64,7 +64,10 @@ def reference_of(installation: Installation, champion: Deployment) -> KeptRefere
     rows = lakehouse.read("training_set", periods=[champion.period])
     rows = rows.filter(pc.equal(rows["split"], TRAIN))
     if not rows.num_rows:
-        raise LakehouseError(f"training_set holds no row of {champion.period} that a model learned from")
+        raise LakehouseError(
+            f"training_set holds no row of {champion.period} that a model learned from. Materialise training_set of that "
+            "period."
+        )
     registry = settings.registry
     state = reference_of_rows(rows, registry.numeric_features, registry.category_features, segments=segments, bins=BINS)
     return kept_reference.keep(

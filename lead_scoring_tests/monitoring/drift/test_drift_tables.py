@@ -182,6 +182,7 @@ def test_a_reference_that_no_longer_exists_is_told_and_is_never_no_drift(
     told = found.window.features[0]
     assert told.n_current == 500
     assert "The reference of champion v1 no longer exists: " in told.reason
+    assert "Materialise " in told.reason
     assert world.materialises(FIRST, FIRST).success
     metrics = world.house.lakehouse.read("drift_metrics", periods=[FIRST])
     assert set(metrics["status"].to_pylist()) == {"not_computable"}
