@@ -206,7 +206,7 @@ def _why_unusable(column: ReferenceColumn, counts: Counts, minimum_rows: int) ->
     least = max(minimum_rows, 1)
     status: Status = "not_computable"
     if column.n_usable == 0:
-        reason = f"The reference holds no usable value of {column.name} in {column.n_rows} rows."
+        reason = f"The reference holds no usable value of {column.name} in {column.n_rows:,} rows."
     elif column.name in counts.problems:
         reason = counts.problems[column.name]
     elif min(column.n_rows, counts.n_rows) < least:
