@@ -2,10 +2,10 @@
 
     .venv/bin/python benchmarks/serving_parts.py
 
-The same model and lead as in serving.py. Parts: a lead is answered in this process, without HTTP, with all parts, without the
-log, without counting, and for a shadow, in turns; told are CPU µs of the whole process for an answer, the median of the rounds,
-and the median of what a turn differs from the one with all parts before it; and what the shadow's process spends on a lead, from
-the log to its record. Swaps: two models take turns as champion every half second
+The same model and lead as in serving.py. Parts: leads are answered in this process, without HTTP, alone and sixteen together,
+with all parts, without the log, without counting, and for a shadow, in turns; told are CPU µs of the whole process for an answer,
+the median of the rounds, and the median of what a turn differs from the one with all parts before it; and what the shadow's
+process spends on a lead, from the log to its record. Swaps: two models take turns as champion every half second
 while callers ask without a pause; told are the answers, those that failed, those whose score is not that of the version they
 name, and how long a worker took to follow.
 """
@@ -36,6 +36,7 @@ from lead_scoring_assets.serving.worker import Worker, open_worker
 from lead_scoring_assets.settings import Home
 
 _ROUNDS = 15
+_TOGETHER = (1, 16)
 
 
 def main() -> None:
@@ -61,33 +62,38 @@ def parts(folder: Path, body: bytes, requests: int) -> None:
             "without counting": (worker, without_counts),
             "all, for a shadow": (for_shadow, unchanged),
         }
-        found: dict[str, list[float]] = {name: [] for name in turns}
+        found: dict[tuple[str, int], list[float]] = {}
         for _ in range(_ROUNDS):
             for name, (asked, change) in turns.items():
                 while asked.follower.live is None:
                     time.sleep(0.05)
                 with change(asked):
-                    found[name].append(cost(asked, body, requests))
-    print(f"{'part':24}{'CPU µs':>10}{'difference':>12}")
-    for name, microseconds in found.items():
-        differs = statistics.median(own - every for own, every in zip(microseconds, found["all"], strict=True))
-        print(f"{name:24}{statistics.median(microseconds):>10.1f}{differs:>+12.1f}")
-    print(f"{'the shadow':24}{cost_of_shadow(folder / 'shadow'):>10.1f}")
+                    for together in _TOGETHER:
+                        found.setdefault((name, together), []).append(cost(asked, body, requests, together))
+    print(f"{'part':24}" + "".join(f"{f'µs, {together} together':>18}{'difference':>12}" for together in _TOGETHER))
+    for name in turns:
+        told = f"{name:24}"
+        for together in _TOGETHER:
+            own, every = found[name, together], found["all", together]
+            differs = statistics.median(one - other for one, other in zip(own, every, strict=True))
+            told += f"{statistics.median(own):>18.1f}{differs:>+12.1f}"
+        print(told)
+    print(f"{'the shadow':24}{cost_of_shadow(folder / 'shadow'):>18.1f}")
 
 
-def cost(worker: Worker, body: bytes, requests: int) -> float:
-    """CPU µs of an answer, threads included, where each is alone."""
+def cost(worker: Worker, body: bytes, requests: int, together: int) -> float:
+    """CPU µs of an answer, threads included, where so many are asked for in one turn of the loop."""
     headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")]
 
-    def ask() -> None:
-        worker.app.at_once([Whole(b"/predict", headers, body, time.perf_counter_ns())])
+    def ask(n: int) -> None:
+        for _ in range(n // together):
+            started = time.perf_counter_ns()
+            worker.app.at_once([Whole(b"/predict", headers, body, started) for _ in range(together)])
 
-    for _ in range(500):  # the interpreter gets used to what has changed
-        ask()
+    ask(500)  # the interpreter gets used to what has changed
     started = time.process_time()
-    for _ in range(requests):
-        ask()
-    return (time.process_time() - started) / requests * 1e6
+    ask(requests)
+    return (time.process_time() - started) / (requests // together * together) * 1e6
 
 
 def cost_of_shadow(home: Path) -> float:
