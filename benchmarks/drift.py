@@ -38,7 +38,7 @@ NUMERIC = [f"x{i}" for i in range(8)]
 CATEGORIES = {"c0": 3, "c1": 12, "c2": 50, "c3": 500}
 # statsmodels: which NannyML imports and does not ask for; pandas: the newest that this one bears.
 NANNYML = ("nannyml==0.13.1", "statsmodels==0.14.5", "pandas==2.3.3")
-REFERENCE, CURRENT, KEPT = "reference", "current", "kept.parquet"
+REFERENCE, CURRENT, KEPT = "reference", "current", "kept.arrow"
 ROWS_A_FILE = 10_000_000
 Told = dict[str, Any]
 
@@ -84,7 +84,6 @@ def generate(folder: Path, reference_rows: int, rows: int) -> None:
 
 def ours_reference(folder: Path) -> Callable[[], Told]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     from lead_scoring_assets.monitoring.drift.reference_rows import FIELDS, to_rows
     from lead_scoring_assets.monitoring.drift.row_by_row import reference_of_rows
@@ -92,57 +91,44 @@ def ours_reference(folder: Path) -> Callable[[], Told]:
     def work() -> Told:
         state = reference_of_rows(Files(folder / REFERENCE), NUMERIC, list(CATEGORIES))
         schema = pa.schema(FIELDS)
-        # No dictionary or compression would ever make the values smaller; a group a row, so that each can be read alone.
-        with pq.ParquetWriter(folder / KEPT, schema, use_dictionary=False, compression="none") as writer:
+        # No dictionary or compression would ever make the values smaller; a batch a row, so that each can be read alone.
+        with pa.OSFile(str(folder / KEPT), "wb") as file, pa.ipc.new_file(file, schema) as writer:
             for row in to_rows(state):
-                writer.write_table(pa.Table.from_pylist([row], schema))
+                writer.write_batch(pa.RecordBatch.from_pylist([row], schema))
         return {"rows": state.n_rows}
 
     return work
 
 
 def ours_binned(folder: Path) -> Callable[[], Told]:
-    import pyarrow.dataset as pads
-    import pyarrow.fs as pafs
-    import pyarrow.parquet as pq
-
-    from lead_scoring_assets.engine import connect
     from lead_scoring_assets.monitoring.drift.reference_rows import from_rows
-    from lead_scoring_assets.monitoring.drift.scan import count_rows
+    from lead_scoring_assets.monitoring.drift.row_by_row import count_window
     from lead_scoring_assets.monitoring.drift.verdict import Limits
     from lead_scoring_assets.monitoring.drift.window import judge_window
 
-    connect().close()  # DuckDB's engine starts: no row has been read
-
     def work() -> Told:
-        reference = from_rows(pq.ParquetFile(folder / KEPT).read(["feature", "content"]).to_pylist())
-        window = folder / CURRENT
-        lake = pafs.SubTreeFileSystem(str(window), pafs.LocalFileSystem())
-        rows = pads.dataset(sorted(file.name for file in window.iterdir()), filesystem=lake, format="parquet")
-        return _judged(judge_window(reference, count_rows(reference, rows)[()], Limits()))
+        reference = from_rows(kept(folder))
+        return _judged(judge_window(reference, count_window(reference, Files(folder / CURRENT)), Limits()))
 
     return work
 
 
 def ours_exact(folder: Path) -> Callable[[], Told]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     from lead_scoring_assets.monitoring.drift.reference_rows import from_rows, values_of
     from lead_scoring_assets.monitoring.drift.row_by_row import read_rows
     from lead_scoring_assets.monitoring.drift.verdict import Limits
     from lead_scoring_assets.monitoring.drift.window import judge_window
 
-    pa.set_memory_pool(pa.system_memory_pool())  # which gives back what it no longer needs
-
     def work() -> Told:
-        told = pq.ParquetFile(folder / KEPT).read(["feature", "content"], use_threads=False).to_pylist()
+        told = kept(folder)
         place = {row["feature"]: i for i, row in enumerate(told)}
         reference = from_rows(told)
 
         def values(column: Any) -> Any:
-            kept = pq.ParquetFile(folder / KEPT, memory_map=True)  # each time anew: what was mapped counts as held
-            return values_of(kept.read_row_group(place[column.name], use_threads=False))[column.name]
+            file = pa.ipc.open_file(pa.memory_map(str(folder / KEPT)))  # each time anew: what was mapped counts as held
+            return values_of(pa.Table.from_batches([file.get_batch(place[column.name])]))[column.name]
 
         counts, exact = read_rows(reference, Files(folder / CURRENT), values)
         return _judged(judge_window(reference, counts, Limits(), exact=exact))
@@ -161,6 +147,15 @@ def ours_at_once(folder: Path) -> Callable[[], Told]:
         return _judged(judge_window(reference, counts, Limits(), exact=exact))
 
     return work
+
+
+def kept(folder: Path) -> list[Told]:
+    """What is kept of the reference, without its values."""
+    import pyarrow as pa
+
+    with pa.ipc.open_file(pa.memory_map(str(folder / KEPT))) as file:
+        batches = map(file.get_batch, range(file.num_record_batches))
+        return [row for batch in batches for row in batch.select(["feature", "content"]).to_pylist()]
 
 
 def _judged(found: Any) -> Told:
@@ -418,6 +413,7 @@ def _run(python: str, call: str, folder: Path) -> Told:
 def run_step(step: str, folder: str) -> None:
     work = STEPS[step](Path(folder))
     if step.startswith("ours"):
+        import pyarrow.parquet  # noqa: F401
         import scipy.special  # noqa: F401
     fixed, begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, time.process_time()
     told = work()

@@ -64,15 +64,30 @@ def numeric_reference(name: str, numbers: Numbers, bins: int) -> ReferenceColumn
 
 def numeric_counts(edges: Sequence[float], lone_values: Sequence[float], numbers: Numbers) -> IntArray:
     """Rows by interval, lone value, not finite, missing."""
-    finite, inner = numbers.finite, np.asarray(edges[1:-1])
-    up_to_edge = finite.rows_before(np.searchsorted(finite.values, inner, side="right"))
-    in_interval = np.diff(up_to_edge, prepend=0, append=finite.n)
-    alone = np.zeros(len(lone_values), dtype=np.int64)
-    for position, value in enumerate(lone_values):
-        here = [np.searchsorted(finite.values, value, side=side) for side in ("left", "right")]
-        alone[position] = np.diff(finite.rows_before(np.asarray(here)))[0]
-        in_interval[np.searchsorted(inner, value, side="left")] -= alone[position]
-    return np.concatenate([in_interval, alone, [numbers.n_not_finite, numbers.n_missing]]).astype(np.int64)
+    finite = numbers.finite
+    before, up_to = (
+        finite.rows_before(np.searchsorted(finite.values, np.asarray([*edges[1:-1], *lone_values]), side=side))
+        for side in ("left", "right")
+    )
+    n_inner = len(edges[1:-1])
+    alone = up_to[n_inner:] - before[n_inner:]
+    return cumulated(edges, lone_values, up_to[:n_inner], alone, finite.n, numbers.n_not_finite, numbers.n_missing)
+
+
+def cumulated(
+    edges: Sequence[float],
+    lone_values: Sequence[float],
+    up_to_edge: Sequence[int] | IntArray,
+    alone: Sequence[int] | IntArray,
+    n_finite: int,
+    n_not_finite: int,
+    n_missing: int,
+) -> IntArray:
+    """Rows by bin, of the finite rows up to each inner edge and those at each lone value."""
+    in_interval = np.diff(up_to_edge, prepend=0, append=n_finite)
+    for n, value in zip(alone, lone_values, strict=True):
+        in_interval[np.searchsorted(edges[1:-1], value, side="left")] -= n
+    return np.concatenate([in_interval, alone, [n_not_finite, n_missing]]).astype(np.int64)
 
 
 def rows_outside(column: ReferenceColumn, finite: Distribution) -> int:

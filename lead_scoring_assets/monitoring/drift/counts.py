@@ -1,5 +1,6 @@
 """Rows of a window by bin of a reference. Counts add: those of a quarter are the sum of those of its days, without reading
-a row again. How rows are counted stands in `reference.py` (frames) and `scan.py` (tables)."""
+a row again. How rows are counted stands in `reference.py` (frames), `row_by_row.py` (tables) and `scan.py` (tables
+by groups)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

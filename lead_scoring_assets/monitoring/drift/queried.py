@@ -11,7 +11,7 @@ from lead_scoring_assets.monitoring.drift.binning import Numbers
 from lead_scoring_assets.monitoring.drift.columns import Rows, UnreadableError
 from lead_scoring_assets.monitoring.drift.distribution import Distribution
 from lead_scoring_assets.monitoring.drift.reference_state import ReferenceColumn
-from lead_scoring_assets.monitoring.drift.scan import Found, count_categories, missing_patterns
+from lead_scoring_assets.monitoring.drift.scan import Found, Group, count_categories, count_numbers, missing_patterns
 from lead_scoring_assets.monitoring.drift.sql_columns import as_category, as_number, rows_counted
 
 
@@ -33,7 +33,16 @@ def names(rows: Rows, name: str) -> Mapping[str | None, int]:
     return dict(zip(found["name"].to_pylist(), found["n"].to_pylist(), strict=True))
 
 
-def bin_counts(column: ReferenceColumn, rows: Rows) -> tuple[int, ...]:
+def number_counts(column: ReferenceColumn, rows: Rows) -> tuple[tuple[int, ...], int]:
+    """Rows of a numeric column by bin, and finite values outside the reference, without holding a value."""
+    found: Found = {(): {}}
+    outside: dict[Group, dict[str, int]] = {(): {}}
+    with _telling():
+        count_numbers([column], rows, (), found, outside)
+    return found[()][column.name], outside[()][column.name]
+
+
+def category_counts(column: ReferenceColumn, rows: Rows) -> tuple[int, ...]:
     """Rows of a categorical column by bin, without a list of the names."""
     found: Found = {(): {}}
     with _telling():
@@ -43,7 +52,7 @@ def bin_counts(column: ReferenceColumn, rows: Rows) -> tuple[int, ...]:
 
 def patterns(rows: Rows, names: Sequence[str], missing: Sequence[str]) -> Mapping[str | None, int]:
     """Rows by the columns of `missing` that are missing in them together."""
-    return missing_patterns(rows, names, missing, ())[()]
+    return missing_patterns(rows, names, missing, ()).get((), {})
 
 
 @contextmanager

@@ -1,5 +1,5 @@
-"""References of tables, and windows compared with them row by row: one column in memory at a time. Same answers as
-`reference.py`; windows that are only counted, and need no memory, are read by `scan.py`.
+"""References of tables, and windows compared with them row by row: one column in memory at a time, and where
+rows are only counted, a few thousand values of it. Same answers as `reference.py`; groups are counted by `scan.py`.
 
 Arrow reads numbers and coded names. What else a column may hold goes through DuckDB, and so does what Arrow cannot read:
 DuckDB tells why, and that stops none of the other columns.
@@ -75,32 +75,47 @@ def read_rows(
     reference: ReferenceState, rows: Rows, values: Values = _HELD
 ) -> tuple[Counts, dict[str, ExactComparison]]:
     """`compare_rows`, and the counts of all rows as `scan.count_rows` gives them: what is sorted is as good as counted."""
+    compared, room = {}, np.empty(columns.count(rows))
+
+    def read(column: ReferenceColumn) -> tuple[tuple[int, ...], int]:
+        numbers = _numbers(rows, column.name, room)
+        compared[column.name] = compare_exactly(values(column), numbers.finite)
+        bins = numeric_counts(column.edges, column.lone_values, numbers)
+        return tuple(bins.tolist()), rows_outside(column, numbers.finite)
+
+    counts = _counted(reference, rows, read)
+    return counts, {name: found for name, found in compared.items() if found}
+
+
+def count_window(reference: ReferenceState, rows: Rows) -> Counts:
+    """`scan.count_rows` of all rows as one group: a column at a time, while Arrow reads it, and little of that in memory."""
+    return _counted(reference, rows, lambda column: _number_counts(column, rows))
+
+
+def _counted(
+    reference: ReferenceState, rows: Rows, number_counts: Callable[[ReferenceColumn], tuple[tuple[int, ...], int]]
+) -> Counts:
+    """`number_counts`: a numeric column's rows by bin, and how many of its finite values lie outside the reference."""
     problems, n_rows = absent(reference, rows.schema.names), columns.count(rows)
     bins: dict[str, tuple[int, ...]] = {}
-    outside, compared, room = {}, {}, np.empty(n_rows)
+    outside: dict[str, int] = {}
     for column in reference.columns:
-        name = column.name
-        if name in problems:
+        if column.name in problems:
             continue
         try:
             if column.kind == "categorical":
-                bins[name] = _category_counts(column, rows)
-                continue
-            numbers = _numbers(rows, name, room)
+                bins[column.name] = _category_counts(column, rows)
+            else:
+                bins[column.name], outside[column.name] = number_counts(column)
         except UnreadableError as problem:
-            problems[name] = unreadable(column, str(problem))
-            continue
-        bins[name] = tuple(numeric_counts(column.edges, column.lone_values, numbers).tolist())
-        outside[name] = rows_outside(column, numbers.finite)
-        compared[name] = compare_exactly(values(column), numbers.finite)
+            problems[column.name] = unreadable(column, str(problem))
     if reference.missingness is not None:
         if problems:
             problems[MISSINGNESS] = uncounted(problems)
         else:
             patterns = _patterns(rows, {name: counts[-1] for name, counts in bins.items()}, n_rows)
             bins[MISSINGNESS] = tuple(categorical_counts(reference.missingness, patterns).tolist())
-    counts = Counts(n_rows, bins, outside, problems)
-    return counts, {name: found for name, found in compared.items() if found}
+    return Counts(n_rows, bins, outside, problems)
 
 
 def _by_group(reference: ReferenceState, rows: Rows, segments: Sequence[str]) -> dict[str, dict[str, Counts]]:
@@ -131,18 +146,32 @@ def _categories(rows: Rows, name: str) -> Mapping[str | None, int]:
     return queried.names(rows, name)
 
 
+def _number_counts(column: ReferenceColumn, rows: Rows) -> tuple[tuple[int, ...], int]:
+    if columns.are_numbers(rows.schema.field(column.name).type):
+        with suppress(pa.ArrowException, OSError):
+            return columns.number_counts(column, rows)
+    from lead_scoring_assets.monitoring.drift import queried
+
+    return queried.number_counts(column, rows)
+
+
 def _category_counts(column: ReferenceColumn, rows: Rows) -> tuple[int, ...]:
     if columns.are_coded(rows.schema.field(column.name).type):
         return tuple(categorical_counts(column, _categories(rows, column.name)).tolist())
     from lead_scoring_assets.monitoring.drift import queried
 
-    return queried.bin_counts(column, rows)
+    return queried.category_counts(column, rows)
 
 
 def _patterns(rows: Rows, n_missing: Mapping[str, int], n_rows: int) -> Mapping[str | None, int]:
     """Rows by what is missing in them together: looked at once more only where that may be more than one column."""
     missing = [name for name, n in n_missing.items() if n]
     if len(missing) > 1:
+        kinds = [rows.schema.field(name).type for name in missing]
+        are_read = all(columns.are_numbers(kind) or columns.are_coded(kind) for kind in kinds)
+        if are_read and len(missing) <= columns.MOST_PATTERNS:
+            with suppress(pa.ArrowException, OSError, UnicodeDecodeError):
+                return columns.patterns(rows, list(n_missing), missing)
         from lead_scoring_assets.monitoring.drift import queried
 
         return queried.patterns(rows, list(n_missing), missing)
