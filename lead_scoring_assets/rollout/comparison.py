@@ -11,7 +11,7 @@ from lead_scoring_assets.evaluation.metrics import Floats
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.query import query
 from lead_scoring_assets.prediction_log.tables import SHADOWS
-from lead_scoring_assets.rollout.gathering import LABELS, analysis_of, labels_as_of, shadowed_of
+from lead_scoring_assets.rollout.gathering import LABELS, analysis_of, as_they_lie, labels_as_of, shadowed_of
 from lead_scoring_assets.rollout.records import Rollouts
 from lead_scoring_assets.rollout.shadow import Analysis, Shadowed
 
@@ -85,8 +85,7 @@ def cause_of_comparison(installation: Installation) -> str | None:
     earlier = lakehouse.read(TABLE).sort_by("as_of").to_pylist() if lakehouse.exists(TABLE) else []
     if newest is None or (earlier and earlier[-1]["labels_as_of"] and earlier[-1]["labels_as_of"] >= newest + window):
         return None
-    tables = [name for name in (SHADOWS, LABELS) if lakehouse.exists(name)]
-    return "-".join(f"{name}-{lakehouse.version(name)}" for name in tables)
+    return as_they_lie(lakehouse, SHADOWS, LABELS)
 
 
 def figures(shadowed: Shadowed, found: Analysis) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from lead_scoring_assets.evaluation.metrics import Floats
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.labels.maturity import labels_known_at
 from lead_scoring_assets.lakehouse.query import query
+from lead_scoring_assets.lakehouse.tables import Lakehouse
 from lead_scoring_assets.monitoring.drift.watching.cohorts import load_watched
 from lead_scoring_assets.prediction_log.tables import PREDICTIONS, SCHEMAS, SHADOWS
 from lead_scoring_assets.promotion.deployments import Deployment, Deployments
@@ -28,6 +29,11 @@ _NO_LABELS = pa.schema(
 _MS = 1_000.0
 # A model that could not answer is told by the plain rule that answered in its place.
 _IS_ERROR = "(status >= 500 OR source = 'fallback')"
+
+
+def as_they_lie(lakehouse: Lakehouse, *tables: str) -> str:
+    """The versions of those of `tables` that exist: another name whenever anything has come."""
+    return "-".join(f"{name}-{lakehouse.version(name)}" for name in tables if lakehouse.exists(name))
 
 
 def gather(installation: Installation, rollout: Rollout, live: Deployment, now: datetime) -> Evidence:

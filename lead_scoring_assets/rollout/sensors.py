@@ -7,9 +7,11 @@ from typing import Any
 import dagster as dg
 
 from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.prediction_log.tables import PREDICTIONS, SHADOWS
 from lead_scoring_assets.promotion.deployments import Deployments
 from lead_scoring_assets.promotion.following_later import follow_later
 from lead_scoring_assets.rollout.comparison import cause_of_comparison
+from lead_scoring_assets.rollout.gathering import LABELS, as_they_lie
 from lead_scoring_assets.rollout.looking import look
 from lead_scoring_assets.rollout.overtaking import is_overtaken
 from lead_scoring_assets.rollout.records import Rollouts
@@ -31,15 +33,18 @@ def advance_rollouts(
     context: dg.SensorEvaluationContext, installation: dg.ResourceParam[Installation]
 ) -> dg.SkipReason:
     """One look an interval, four times as many while a new champion is watched; at once when something else happened to
-    either model. The cursor holds the last look."""
+    either model. Where the clock stands, as it does in a replay, a look is repeated when what was known by then has been
+    taken in. The cursor holds the last look, and the tables it saw."""
     running, now = Rollouts(installation.lakehouse).running(), installation.clock.now()
     if running is not None:
         looked, policy = _moment(context.cursor), installation.settings.rollout
         minutes = policy.minutes_between_looks(is_watched=running.state == "watching")
         due = looked + timedelta(minutes=minutes) if looked else now
-        if now < due and not is_overtaken(running, Deployments(installation.lakehouse).steps()):
+        seen = as_they_lie(installation.lakehouse, PREDICTIONS, SHADOWS, LABELS)
+        has_more = now == looked and _kept(context.cursor, "seen") != seen
+        if now < due and not has_more and not is_overtaken(running, Deployments(installation.lakehouse).steps()):
             return dg.SkipReason(f"{running.in_words}; the next look is at {due:%Y-%m-%d %H:%M}")
-        context.update_cursor(json.dumps({"looked_at": now.isoformat()}))
+        context.update_cursor(json.dumps({"looked_at": now.isoformat(), "seen": seen}))
     step = look(installation, "advance_rollouts")
     if isinstance(step, str):
         return dg.SkipReason(step)

@@ -66,9 +66,21 @@ def test_a_planted_fault_is_answered_at_the_next_look(quick: RolloutHome, tick: 
     to_half(quick)
     tick(quick)
     quick.answers(600, quick.rollout, errors=60, first=30_000)
-    quick.now += timedelta(minutes=60)
+    quick.now += MINUTE
+    assert "the next look is at" in tick(quick)
+    quick.now += 59 * MINUTE
     assert "v2 is rolled back (rollout-1-v2): errors: " in tick(quick)
     assert quick.traffic() == (1, None, "champion_only", 0)
+
+
+def test_where_the_clock_stands_a_look_is_repeated_once_more_has_been_taken_in(quick: RolloutHome, tick: Tick) -> None:
+    """A replay's clock jumps when a month lands: the first look comes before that month's log and outcomes are taken in."""
+    to_half(quick)
+    quick.now += timedelta(minutes=60)
+    assert "is a canary at 50 %" in tick(quick)
+    assert "the next look is at" in tick(quick)
+    quick.answers(600, quick.rollout, errors=60, first=30_000)
+    assert "v2 is rolled back (rollout-1-v2): errors: " in tick(quick)
 
 
 def test_what_happens_to_the_champion_ends_it_without_waiting_for_the_next_look(home: RolloutHome, tick: Tick) -> None:
