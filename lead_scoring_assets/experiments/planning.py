@@ -124,6 +124,11 @@ class Plan:
     def can_work(self) -> bool:
         return self.days <= self.maximum_days
 
+    @property
+    def least_units(self) -> int:
+        """Both arms together, with `minimum_units` in the smaller one."""
+        return _least(self.minimum_units, self.question)
+
     def per_arm(self, units: float) -> tuple[int, int]:
         """Units of the control and of the treatment."""
         return ceil(units * (1 - self.question.share)), ceil(units * self.question.share)
@@ -146,7 +151,7 @@ def plan_experiment(
     """
     if units_a_day <= 0:
         raise ExperimentError(f"expected leads that come in, found {units_a_day:g} a day: give --leads-per-day")
-    least = ceil(minimum_units / min(question.share, 1 - question.share))
+    least = _least(minimum_units, question)
     one_look = max(ceil(units_for_one_look(question) * (inflation or 1.0)), least)
     looks = one_look if inflation else max(units_always_valid(question), least)
     reachable = max(maximum_days - age_days, 0) * units_a_day
@@ -163,6 +168,10 @@ def plan_experiment(
         units_a_day=units_a_day,
         minimum_units=minimum_units,
     )
+
+
+def _least(minimum_units: int, question: Question) -> int:
+    return ceil(minimum_units / min(question.share, 1 - question.share))
 
 
 def _with_lift(question: Question, lift: float) -> Question:

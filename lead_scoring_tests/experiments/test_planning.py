@@ -83,6 +83,7 @@ def test_a_plan_that_cannot_work_says_so_and_what_could() -> None:
     assert not found.can_work
     told = "\n".join(plan_in_words(found, is_by_rep=False))
     assert "44,888 leads of the control" in told
+    assert "minimum_units" not in told
     assert "CANNOT WORK within 180 days" in told
     assert f"{found.reachable_lift:+.1%}" in told
     could = plan_experiment(Question(0.125, found.reachable_lift * 1.01), 90.0, 30, 180, 1_000)
@@ -95,6 +96,14 @@ def test_a_plan_has_the_smallest_sample_in_both_arms_and_waits_for_the_last_lead
     found = plan_experiment(Question(0.3, 2.0, share), 100.0, 30, 10_000, minimum_units=1_000)
     assert min(found.per_arm(found.units)) >= 1_000
     assert found.days == ceil(found.units / 100) + 30
+
+
+def test_a_plan_whose_size_is_set_by_policy_says_so() -> None:
+    """Else "enough to find it, and CANNOT WORK" could not be understood."""
+    found = plan_experiment(Question(0.5, 0.33), 8.3, 30, maximum_days=180, minimum_units=1_000)
+    told = "\n".join(plan_in_words(found, is_by_rep=False))
+    assert (found.units_one_look, found.can_work) == (2_000, False)
+    assert "chance alone would ask for fewer: experiments.minimum_units wants 1,000 in each arm" in told
 
 
 @given(st.floats(1, 500), st.floats(-0.1, 1))
