@@ -7,7 +7,6 @@ later. How far a segment was sent is recorded in the transaction that sends it, 
 import contextlib
 import logging
 import os
-import socket
 import threading
 from collections.abc import Iterator, Mapping
 from types import ModuleType
@@ -34,7 +33,11 @@ _TABLES = """
 
 
 class PostgresLog:
-    """Lines in PostgreSQL, of every machine. A `LogSource`: segments are named `<machine>/<segment>`."""
+    """Lines in PostgreSQL, of every machine. A `LogSource`.
+
+    A segment has the same name here as in its folder, and no other segment has it, on no machine: whoever sets the sink from
+    files to PostgreSQL or back, or renames a machine, takes nothing in twice.
+    """
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -80,7 +83,7 @@ class PostgresLog:
             )
             return gone.rowcount > 0
 
-    def send(self, folder: LogFolder, machine: str) -> int:
+    def send(self, folder: LogFolder) -> int:
         """Send every complete line of `folder` that is not there yet; how many. Segments that are sent to their end, and
         that nobody writes to, are removed from the folder.
 
@@ -91,24 +94,23 @@ class PostgresLog:
         with self.connected() as connection:
             known = dict(connection.execute("SELECT segment, sent FROM prediction_log_segments").fetchall())
             for segment, end in folder.ends().items():
-                name = f"{machine}/{segment}"
-                sent = known.get(name, 0)
+                sent = known.get(segment, 0)
                 while sent < end:
-                    sent, lines = self._send_part(connection, folder, name, segment, end)
+                    sent, lines = self._send_part(connection, folder, segment, end)
                     count += lines
                 if sent:
                     folder.remove(segment, sent)
         return count
 
     def _send_part(
-        self, connection: "psycopg.Connection[Any]", folder: LogFolder, name: str, segment: str, end: int
+        self, connection: "psycopg.Connection[Any]", folder: LogFolder, segment: str, end: int
     ) -> tuple[int, int]:
         """Send some lines in one transaction; how far the segment is sent then, and how many lines these were."""
         with connection.transaction():
-            connection.execute("INSERT INTO prediction_log_segments VALUES (%s, 0) ON CONFLICT DO NOTHING", [name])
+            connection.execute("INSERT INTO prediction_log_segments VALUES (%s, 0) ON CONFLICT DO NOTHING", [segment])
             # Locked until the end: of two that send one folder the second waits, and goes on where the first stopped.
             [(since,)] = connection.execute(
-                "SELECT sent FROM prediction_log_segments WHERE segment = %s FOR UPDATE", [name]
+                "SELECT sent FROM prediction_log_segments WHERE segment = %s FOR UPDATE", [segment]
             ).fetchall()
             reached, count = since, 0
             with (
@@ -119,11 +121,11 @@ class PostgresLog:
             ):
                 rows.set_types(["text", "int8", "int8", "bytea"])
                 for line in folder.lines(segment, since, end):
-                    rows.write_row((name, line.start, line.end, line.content))
+                    rows.write_row((segment, line.start, line.end, line.content))
                     reached, count = line.end, count + 1
                     if reached - since >= _SENT_BYTES:
                         break
-            connection.execute("UPDATE prediction_log_segments SET sent = %s WHERE segment = %s", [reached, name])
+            connection.execute("UPDATE prediction_log_segments SET sent = %s WHERE segment = %s", [reached, segment])
         return reached, count
 
     @contextlib.contextmanager
@@ -152,8 +154,8 @@ class PostgresLog:
 class Forwarder:
     """A thread that sends this machine's lines, once a second, for as long as the API runs. It never stops the API."""
 
-    def __init__(self, log: PostgresLog, folder: LogFolder, machine: str | None = None) -> None:
-        self._log, self._folder, self._machine = log, folder, machine or socket.gethostname()
+    def __init__(self, log: PostgresLog, folder: LogFolder) -> None:
+        self._log, self._folder = log, folder
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="prediction-log-forwarder")
         self.problem: str | None = None
@@ -171,7 +173,7 @@ class Forwarder:
         while True:
             is_last = self._stop.wait(_INTERVAL_SECONDS)
             try:
-                self._log.send(self._folder, self._machine)
+                self._log.send(self._folder)
                 self.problem = None
             except (PredictionLogError, OSError) as problem:
                 if self.problem is None:

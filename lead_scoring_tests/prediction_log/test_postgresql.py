@@ -34,7 +34,7 @@ from lead_scoring_assets.prediction_log import postgresql
 from lead_scoring_assets.prediction_log.segments import LogFolder
 postgresql._SENT_BYTES = 2_000
 print("ready", flush=True)
-postgresql.PostgresLog(sys.argv[1]).send(LogFolder(Path(sys.argv[2])), "one")
+postgresql.PostgresLog(sys.argv[1]).send(LogFolder(Path(sys.argv[2])))
 """
 UNREACHABLE = "postgresql://postgres:secret-word@127.0.0.1:1/none"
 
@@ -61,12 +61,12 @@ def test_lines_go_through_the_database_into_the_same_tables(world: World, log: P
     odd = score(3, lead_id="O'Brien; DROP TABLE prediction_log;-- \u2028 \U0001f600")
     world.log(score(1), b"\x00\xff damaged\n", shadow(1), feedback(1), odd)
     raw = b"".join(path.read_bytes() for path in sorted(world.folder.glob("*.jsonl")))
-    assert log.send(world.source, "one") == 5
+    assert log.send(world.source) == 5
     assert b"".join(line + b"\n" for *_, line in stored(log)) == raw
     done = ingest(world.house, log)
     assert done.lines == 5
     assert world.column(PREDICTIONS, "lead_id") == ["lead 1", odd["lead_id"]]
-    assert all(segment.startswith("one/w0-") for segment in world.column(PREDICTIONS, "segment"))
+    assert set(world.column(PREDICTIONS, "segment")) <= set(log.ends())
     assert len(done.landed) == 1
     accounted(world)
     assert ingest(world.house, log).lines == 0
@@ -76,24 +76,45 @@ def test_a_segment_leaves_the_machine_when_it_is_sent_and_nobody_writes_to_it(wo
     writer = LogWriter(world.folder, "w0")
     writer.write(lines([score(1)]))
     world.log(score(2), worker="w1")
-    assert log.send(world.source, "one") == 2
+    assert log.send(world.source) == 2
     assert len(world.source.ends()) == 1
     writer.write(lines([score(3)]) + b'{"torn')
-    assert log.send(world.source, "one") == 1
-    assert log.send(world.source, "one") == 0
+    assert log.send(world.source) == 1
+    assert log.send(world.source) == 0
     writer.close()
-    log.send(world.source, "one")
+    log.send(world.source)
     assert world.source.ends() == {}
     assert [line for *_, line in stored(log)] == [lines([score(n)])[:-1] for n in (1, 3, 2)]
 
 
-def test_machines_whose_segments_have_the_same_name_do_not_meet(tmp_path: Path, log: PostgresLog) -> None:
+def test_workers_of_the_same_name_on_two_machines_do_not_meet(tmp_path: Path, log: PostgresLog) -> None:
     for machine in ("one", "two"):
-        folder = tmp_path / machine
-        folder.mkdir()
-        (folder / "w0-1-000001.jsonl").write_bytes(lines([score(1, worker=machine)]))
-        assert log.send(LogFolder(folder), machine) == 1
-    assert list(log.ends()) == ["one/w0-1-000001", "two/w0-1-000001"]
+        world = World.make(tmp_path / machine)
+        world.log(score(1, lead_id=machine))
+        assert log.send(world.source) == 1
+    assert len(log.ends()) == 2
+    assert sorted(line for *_, line in stored(log)) == [lines([score(1, lead_id=m)])[:-1] for m in ("one", "two")]
+
+
+def test_who_changes_the_sink_takes_nothing_in_twice(world: World, log: PostgresLog) -> None:
+    """What was taken in stays in its folder for a while, and is sent like everything else."""
+    writer = LogWriter(world.folder, "w1")
+    writer.write(lines([score(1)]))
+    world.log(score(2), feedback(1))
+    assert ingest(world.house, world.source).lines == 3
+    assert log.send(world.source) == 3
+    assert ingest(world.house, log).lines == 0
+    writer.write(lines([score(3)]))
+    log.send(world.source)
+    assert ingest(world.house, log).lines == 1
+    assert ingest(world.house, world.source).lines == 0  # and back
+    writer.write(lines([score(4)]))
+    assert ingest(world.house, world.source).lines == 1
+    writer.close()
+    log.send(world.source)
+    assert ingest(world.house, log).lines == 0
+    assert sorted(world.column(PREDICTIONS, "lead_id")) == [f"lead {n}" for n in range(1, 5)]
+    accounted(world)
 
 
 def test_kill_9_while_sending_neither_loses_nor_doubles_a_line(world: World, log: PostgresLog) -> None:
@@ -110,7 +131,7 @@ def test_kill_9_while_sending_neither_loses_nor_doubles_a_line(world: World, log
                 time.sleep(0.002)
             time.sleep(pause)
             victim.send_signal(signal.SIGKILL)
-    log.send(world.source, "one")
+    log.send(world.source)
     assert [line for *_, line in stored(log)] == expected
     ends = [(start, end) for _, start, end, _ in stored(log)]
     assert [start for start, _ in ends] == [0, *(end for _, end in ends)][:-1]
@@ -123,7 +144,7 @@ def test_two_that_send_one_folder_send_each_line_once(world: World, log: Postgre
 
     def send() -> None:
         try:
-            PostgresLog(log._address).send(world.source, "one")
+            PostgresLog(log._address).send(world.source)
         except PredictionLogError as problem:
             problems.append(problem)
 
@@ -142,7 +163,7 @@ def test_a_database_that_is_down_delays_nobody_and_loses_nothing(
 ) -> None:
     monkeypatch.setattr("lead_scoring_assets.prediction_log.postgresql._INTERVAL_SECONDS", 0.05)
     writer = LogWriter(world.folder, "w0")
-    forwarder = Forwarder(log, world.source, "one")
+    forwarder = Forwarder(log, world.source)
     forwarder.start()
     writer.write(lines([score(1)]))
     _until(lambda: len(stored(log)) == 1)
@@ -168,10 +189,10 @@ def test_the_shadow_reads_what_was_sent_away_and_its_records_find_their_leads(wo
         writer = LogWriter(world.folder, worker, unread=shadow_folder(world.home))
         writer.write(lines([score(n, shadow_version=4) for n in range(20)]))
         writer.close()
-    assert log.send(world.source, "one") == 40
+    assert log.send(world.source) == 40
     assert world.source.ends() == {}
     shadow_all(world.home)
-    assert log.send(world.source, "one") == 40
+    assert log.send(world.source) == 40
     ingest(world.house, log)
     found = {(row["of_segment"], row["of_byte"]): row for row in world.rows(SHADOWS)}
     assert len(found) == 40
@@ -188,7 +209,7 @@ def _until(is_so: Any) -> None:
 
 def test_lines_that_are_in_the_lakehouse_are_let_go_of_after_their_time(world: World, log: PostgresLog) -> None:
     world.log(score(1))
-    log.send(world.source, "one")
+    log.send(world.source)
     assert ingest(world.house, log).removed == []
     world.later(hours=25)
     assert len(ingest(world.house, log).removed) == 1
