@@ -166,7 +166,8 @@ def _print(rows: list[dict[str, Any]], form: str, names: list[str] | None = None
         writer.writerows({name: harmless(value) for name, value in row.items()} for row in rows)
         return
     shown = [["" if value is None else escaped(str(value)) for value in row.values()] for row in rows]
-    if rows and len(names) * _LEAST_WIDTH > answers.width:
+    # A frame and two spaces stand beside each column; a heading that is cut could be anything.
+    if rows and sum(max(len(name) + 3, _LEAST_WIDTH) for name in names) >= answers.width:
         _print_one_by_one(names, shown)
         return
     table = Table()

@@ -78,5 +78,7 @@ def test_rows_with_more_columns_than_a_terminal_can_hold_stand_below_each_other(
     told = run("query", "SELECT * FROM wide ORDER BY 1").output.splitlines()
     assert [line for line in told if line.startswith("row ")] == ["row 1 of 2", "row 2 of 2"]
     assert [line.strip().split(maxsplit=1) for line in told[1:21]] == [[f"column_{n}", f"value {n}"] for n in range(20)]
+    long = ", ".join(f"column_{n} AS a_heading_of_{'x' * 12}_{n}" for n in range(4))
+    assert "row 1 of 2" in run("query", f"SELECT {long} FROM wide").output  # no heading is cut
     side_by_side = run("query", "SELECT column_1, column_2 FROM wide").output.splitlines()
     assert all(name in side_by_side[1] for name in ("column_1", "column_2"))
