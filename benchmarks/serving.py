@@ -1,6 +1,7 @@
 """What answering one lead costs: our API, and the same model behind the usual servers, all up at once, in turns.
 
     .venv/bin/python benchmarks/serving.py                                    needs wrk (Debian: apt-get install wrk)
+    .venv/bin/python benchmarks/serving.py --one-core                         everything on one core, wrk too
     .venv/bin/python benchmarks/serving.py --bento /path/to/venv/bin/python   BentoML from an environment of its own as well
 
 One XGBoost model (200 trees of depth 6, 20 features: 12 numbers, 8 categories; SIMULATED leads). Every server runs one worker
@@ -86,10 +87,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each turn")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--one-core", action="store_true", help="servers and wrk share a core: nobody waits for another to wake"
+    )
     parser.add_argument("--bento", type=Path, help="an interpreter that has bentoml and xgboost")
     told = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("wrk is not there: expected it on the path, as Debian's package wrk brings it.")
+    if told.one_core:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory() as folder:
         bench(Path(folder), told.seconds, told.rounds, told.bento)
 
