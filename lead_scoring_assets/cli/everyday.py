@@ -76,13 +76,14 @@ def arrive() -> None:
     """Let the next period's leads and outcomes land; the sensors take it from there."""
     from lead_scoring_assets.setup import arrive as let_arrive
 
-    period = let_arrive(open_installation())
+    installation = open_installation()
+    period = let_arrive(installation)
     if period is None:
         remarks.print("history has ended: nothing more arrives. Delete the folder data/ to start again.")
         return
     remarks.print(
-        f"[bold]{period.key}[/] has landed; it is now {period.end:%Y-%m-%d}. With the UI running, the sensor leads_landed "
-        "ingests and scores it within a minute; then the retraining sensors say what they make of it."
+        f"[bold]{period.key}[/] has landed; it is now {installation.clock.now():%Y-%m-%d}. With the UI running, the sensor "
+        "leads_landed ingests and scores it within a minute; then the retraining sensors say what they make of it."
     )
 
 

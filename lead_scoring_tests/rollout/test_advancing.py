@@ -77,7 +77,12 @@ MISSING: list[tuple[Rollout, dict[str, Any], str]] = [
     (canary(2), {"control": answers(10)}, "latency: 10 of 200"),
     (canary(3), {"matured": ()}, "conversions: 0 matured leads of the candidate"),
     (canary(3), {"matured": (), "labels_as_of": None}, "(no label is known)"),
-    (canary(3), {"matured": (), "label_coverage": 0.9}, "as known on 2026-03-02, label coverage 90%"),
+    (canary(3), {"matured": (), "label_coverage": 0.9}, "as known on 2026-03-02, label coverage 90%, "),
+    (
+        canary(3),
+        {"matured": (), "label_coverage": 0.0},
+        "coverage 0% (a label is of a lead that has landed in raw_leads",
+    ),
     (canary(3), {"matured": (Stratum(30, 999, 30, 1_000),)}, "1,000 of each are needed"),
 ]
 
