@@ -34,8 +34,8 @@ def plan_in_words(plan: Plan, is_by_rep: bool) -> Iterator[str]:
         )
     if plan.units_one_look == plan.least_units:
         yield (
-            f"chance alone would ask for fewer: experiments.minimum_units wants {plan.minimum_units:,} in each arm before a "
-            "treatment can win"
+            f"for one look chance alone would ask for fewer: experiments.minimum_units wants {plan.minimum_units:,} in each arm "
+            "before a treatment can win"
         )
     if not plan.can_work:
         found = f"{plan.reachable_lift:+.1%} or more" if isfinite(plan.reachable_lift) else "no lift at all"

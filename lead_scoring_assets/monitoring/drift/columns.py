@@ -60,8 +60,8 @@ def numbers(rows: Rows, name: str, room: FloatArray) -> Numbers:
 
 
 def number_counts(column: ReferenceColumn, rows: Rows) -> tuple[tuple[int, ...], int]:
-    """Rows of a numeric column by bin, and finite values outside the reference. No value is kept or sorted: to compare all
-    of them with each of some ten edges takes a tenth of a sort's time."""
+    """Rows of a numeric column by bin, and finite values outside the reference. No value is kept or sorted:
+    they are compared with each of the few edges."""
     smallest = np.inf if column.smallest is None else column.smallest
     largest = -np.inf if column.largest is None else column.largest
     asked = [(np.less_equal, np.inf), (np.equal, -np.inf), (np.equal, np.inf)]
@@ -159,7 +159,6 @@ def _batches(rows: Rows, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
     )
     yield from (batch for batch in batches if len(batch))
     pool.release_unused()
-    pa.default_memory_pool().release_unused()
 
 
 def _plain(chunk: pa.Array) -> "np.ndarray[Any, Any]":

@@ -52,8 +52,8 @@ def measure_drift(
     Parameters
     ----------
     current : the window to judge, a frame or a table; columns the reference does not know are ignored.
-    exact : Kolmogorov-Smirnov and Wasserstein over every row as well. Alarms stand on counts alone, which take a third of
-        the time and hardly any memory.
+    exact : Kolmogorov-Smirnov and Wasserstein over every row as well. Alarms stand on counts alone, which need no
+        sort and hold no column in memory.
     limits : what differs from the defaults of `Limits`.
     """
     asked = Limits(**limits)  # type: ignore[arg-type]
