@@ -166,8 +166,11 @@ def swaps(folder: Path, body: bytes, times: int, callers: int) -> None:
     home, port = folder / "ours", serving.free_port()
     path = home / "data" / "serving" / FILE
     first = DeploymentFile.read(path)
-    models = {version: model_of(folder, version) for version in (1, 2)}
-    expected = {f"v{version}": score_of(home / "data" / f"v{version}", body) for version in (1, 2)}
+    # Two models under version numbers that rise: forward to one that was never seen, then back, and forward again.
+    models = [replace(model_of(folder, 1 + number % 2), version=number) for number in range(times + 2)]
+    scores = [score_of(home / "data" / f"v{version}", body) for version in (1, 2)]
+    expected = {f"v{number}": scores[number % 2] for number in range(times + 2)}
+    turns = [model for model in models[1:] for model in (model, models[model.version - 1], model)][:times]
     process = subprocess.Popen([sys.executable, serving.__file__, "--serve", str(home), str(port)])
     try:
         serving.wait("ours", process, f"http://127.0.0.1:{port}/predict", body, folder)
@@ -176,11 +179,10 @@ def swaps(folder: Path, body: bytes, times: int, callers: int) -> None:
         for thread in threads:
             thread.start()
         changed: list[tuple[float, str]] = []
-        for turn in range(times):
-            time.sleep(0.5)
-            version = 2 - turn % 2
-            changed.append((time.perf_counter(), f"v{version}"))
-            replace(first, sequence=turn + 1, champion=models[version]).write(path)
+        for turn, champion in enumerate(turns):
+            time.sleep(1.0)
+            changed.append((time.perf_counter(), f"v{champion.version}"))
+            replace(first, sequence=turn + 1, champion=champion).write(path)
         time.sleep(3)
         is_over.set()
         for thread in threads:
@@ -194,7 +196,9 @@ def swaps(folder: Path, body: bytes, times: int, callers: int) -> None:
     print(
         f"\n{times} swaps, {callers} callers: {len(answers):,} answers, {sum(one.failed for one in seen)} failed, {wrong} wrong"
     )
-    print(f"followed within: p50 {statistics.median(follow) * 1e3:.0f} ms, at most {max(follow) * 1e3:.0f} ms")
+    for place, told in enumerate(("a version never seen", "back to the one before", "forward again")):
+        took = follow[place::3]
+        print(f"{told}: followed within p50 {statistics.median(took) * 1e3:.0f} ms, at most {max(took) * 1e3:.0f} ms")
 
 
 def ask_on(port: int, body: bytes, seen: Seen, is_over: threading.Event) -> None:

@@ -148,16 +148,28 @@ def dependence_plot(panels: Mapping[str, Sequence[tuple[str, float, float, float
     return _markdown(drawn, title, below=60)
 
 
-def periods_plot(panels: Mapping[str, Mapping[str, Sequence[float]]], keys: Sequence[str], title: str) -> str:
-    """Lines over periods, one panel a figure and one line a name; a period without a figure (NaN) is a gap."""
+def periods_plot(
+    panels: Mapping[str, Mapping[str, Sequence[float]]],
+    keys: Sequence[str],
+    title: str,
+    intervals: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]] | None = None,
+) -> str:
+    """Lines over periods, one panel a figure and one line a name; a period without a figure (NaN) is a gap.
+
+    `intervals`: of the figures of some panels and lines, drawn as bars.
+    """
     drawn, places, every = [], np.arange(len(keys)), max(1, -(-len(keys) // 30))
     for place, (name, lines) in enumerate(panels.items()):
-        reached = span_of([value for values in lines.values() for value in values])
+        bars = (intervals or {}).get(name, {})
+        ends = [end for spans in bars.values() for span in spans for end in span]
+        reached = span_of([*(value for values in lines.values() for value in values), *ends])
         panel = Panel(62, 46 + 186 * place, 560, 114, (-0.5, max(1, len(keys)) - 0.5), reached)
         colors = dict(zip(lines, (GREY, BLUE, RED, GREEN), strict=False))
         for line, color in colors.items():
             panel.line(places, lines[line], color)
             panel.dots(places, lines[line], color, radius=2)
+            for at, span in enumerate(bars.get(line, ())):
+                panel.line((at, at), span, color)
         panel.frame(name)
         panel.below({at: key for at, key in enumerate(keys) if (len(keys) - 1 - at) % every == 0}, slanted=True)
         panel.beside(ticks(panel.y, 5))

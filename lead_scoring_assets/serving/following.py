@@ -1,4 +1,4 @@
-"""How a server follows the agent: it looks at two small files every 100 ms, and swaps one reference."""
+"""How a server follows the agent: it looks at two small files every 50 ms, and swaps one reference."""
 
 import json
 import logging
@@ -24,7 +24,7 @@ from lead_scoring_assets.serving.keys import KeyRing
 from lead_scoring_assets.serving.moments import Moments
 from lead_scoring_assets.settings import Breaker, Home
 
-_LOOK_SECONDS = 0.1
+_LOOK_SECONDS = 0.05
 _LOG = logging.getLogger(__name__)
 
 
@@ -103,6 +103,7 @@ class Follower(_Following):
         self._moments = moments
         self._ending = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._before: LoadedModel | None = None
         self.live: Live | None = None
         self.keys = KeyRing()
         self.problem: str | None = None
@@ -155,8 +156,11 @@ class Follower(_Following):
         champion = self._model(told.champion)
         # The shadow is asked by a process of its own.
         challenger = None if told.challenger is None or told.shadow else self._model(told.challenger)
+        if self.live is not None and self.live.champion is not champion:
+            self._before = self.live.champion
         self.live = Live(told, champion, challenger)
-        self._let_go_of_all_but(champion, challenger)
+        # Whoever rolls back is in a hurry: the champion before this one need not be loaded again.
+        self._let_go_of_all_but(champion, challenger, self._before)
 
     def _follow_keys(self, path: Path) -> None:
         self.keys = keys.read_keys(path)

@@ -9,7 +9,7 @@ _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 
 class Moments:
-    """The present, for every request. A clock that has to be looked up is, every 100 ms, by who calls `look`."""
+    """The present, for every request. A clock that has to be looked up is by who calls `look`, many times a second."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

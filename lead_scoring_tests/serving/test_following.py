@@ -114,6 +114,24 @@ def test_whatever_happens_to_the_file_the_server_goes_on(served: Served) -> None
     assert follower.problem is None
 
 
+def test_a_rollback_waits_for_no_model_to_load(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The champion before this one is kept, through whatever else the file says in between, and nothing older."""
+    loaded: list[int] = []
+
+    def load(data: Path, model: ServedModel, breaker: Breaker) -> LoadedModel:
+        loaded.append(model.version)
+        return load_model(data, model, breaker)
+
+    monkeypatch.setattr(following, "load_model", load)
+    follower = follower_of(served)
+    for champion, challenger in ((1, None), (2, None), (2, 3), (2, None), (1, None), (2, None), (3, None), (1, None)):
+        served.deploy(champion, challenger, CANARY)
+        follower.look()
+        assert follower.live is not None
+        assert follower.live.champion.version == champion
+    assert loaded == [1, 2, 3, 3, 1]
+
+
 def test_each_champion_explains_a_lead_before_anybody_asks_why(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     explained: list[tuple[int, str]] = []
     has_explained = threading.Event()

@@ -8,7 +8,7 @@ precision.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +28,7 @@ _WIDTHS = (16, 32, 64)
 _MOST_TABLE_BYTES = 1 << 25
 
 
-@dataclass(frozen=True)
-class _Parted:
+class _Parted(NamedTuple):
     """A split of tree number `tree`, and the leaves that are left on either way."""
 
     tree: int
@@ -151,41 +150,46 @@ class Forest:
 
 def _take_apart(tree: Tree, number: int, asked: dict[int, list[_Parted]]) -> Sums:
     """The values of a tree's leaves from left to right; its splits are appended to those of their columns."""
-    leaves = tree.leaves()
+    leaves, parted = tree.parted()
     everywhere = (1 << len(leaves)) - 1
-    for split, left, right in tree.parted():
+    for split, left, right in parted:
         asked[split.column].append(_Parted(number, split, everywhere & ~right, everywhere & ~left))
     return tree.values[leaves]
 
 
 def _named(parted: Sequence[_Parted]) -> npt.NDArray[Any]:
     """What tells the bins of a column apart: its thresholds, rising, or the categories up to the last that a split names."""
-    splits = [its.split for its in parted]
-    if splits[0].categories is None:
-        return np.unique(np.array([split.threshold for split in splits], np.float32))
-    return np.arange(1 + max(int(split.categories.max(initial=-1)) for split in splits if split.categories is not None))
+    if parted[0].split.categories is None:
+        return np.unique(_thresholds(parted))
+    return np.arange(
+        1 + max(int(its.split.categories.max(initial=-1)) for its in parted if its.split.categories is not None)
+    )
+
+
+def _thresholds(parted: Sequence[_Parted]) -> Singles:
+    return np.array([its.split.threshold for its in parted], np.float32)
 
 
 def _masks(parted: Sequence[_Parted], named: npt.NDArray[Any], roots: Masks) -> Masks:
     """Shape (bins, trees); the last bin is for missing."""
-    kind, splits = roots.dtype, [its.split for its in parted]
+    kind = roots.dtype
     trees = np.array([its.tree for its in parted])
     left = np.array([its.kept_left for its in parted], kind)
     right = np.array([its.kept_right for its in parted], kind)
     masks = np.tile(roots, (len(named) + 2, 1))
-    np.bitwise_and.at(masks[-1], trees, np.where([split.missing_goes_left for split in splits], left, right))
-    if splits[0].categories is None:
+    np.bitwise_and.at(masks[-1], trees, np.where([its.split.missing_goes_left for its in parted], left, right))
+    if parted[0].split.categories is None:
         # What a split keeps on its left holds for its own bin and all below it, what it keeps on its right for all above.
-        own = np.searchsorted(named, np.array([split.threshold for split in splits], np.float32))
+        own = np.searchsorted(named, _thresholds(parted))
         below, above = np.tile(roots, (2, len(named) + 1, 1))
-        np.bitwise_and.at(below, (own, trees), left)
-        np.bitwise_and.at(above, (own + 1, trees), right)
+        np.bitwise_and.at(below.ravel(), own * len(roots) + trees, left)
+        np.bitwise_and.at(above.ravel(), (own + 1) * len(roots) + trees, right)
         masks[:-1] = np.bitwise_and.accumulate(below[::-1])[::-1] & np.bitwise_and.accumulate(above)
         return masks
-    goes_left = np.empty((len(splits), len(named) + 1), bool)
-    for place, split in enumerate(splits):
-        goes_left[place] = not split.named_go_left
-        goes_left[place, split.categories] = split.named_go_left
+    goes_left = np.empty((len(parted), len(named) + 1), bool)
+    for place, its in enumerate(parted):
+        goes_left[place] = not its.split.named_go_left
+        goes_left[place, its.split.categories] = its.split.named_go_left
     np.bitwise_and.at(masks[:-1].T, trees, np.where(goes_left, left[:, None], right[:, None]))
     return masks
 

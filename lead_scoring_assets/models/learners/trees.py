@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +10,7 @@ import numpy.typing as npt
 Singles = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(NamedTuple):
     """A question that a node asks of a column.
 
     A number below `threshold` goes left. Where there are `categories`, they go one way (left if `named_go_left`) and all others
@@ -63,19 +62,28 @@ class Tree:
         """
         return [node for node in self.order() if self.splits[node] is None]
 
-    def parted(self) -> Iterator[tuple[Split, int, int]]:
-        """Of each split the leaves below its left and below its right, as bits: the first leaf is the lowest.
+    def parted(self) -> tuple[list[int], list[tuple[Split, int, int]]]:
+        """The nodes that are leaves, from left to right; and each split with the leaves below its left and below its right,
+        as bits: the first leaf is the lowest.
 
         Raises:
             ValueError: as for `order`.
         """
-        below = {node: 1 << place for place, node in enumerate(self.leaves())}
-        for node in reversed(self.order()):
+        leaves: list[int] = []
+        inner: list[tuple[int, Split]] = []
+        for node in self.order():
             split = self.splits[node]
-            if split is not None:
-                left, right = below[self.left[node]], below[self.right[node]]
-                below[node] = left | right
-                yield split, left, right
+            if split is None:
+                leaves.append(node)
+            else:
+                inner.append((node, split))
+        below = {node: 1 << place for place, node in enumerate(leaves)}
+        parted = []
+        for node, split in reversed(inner):
+            left, right = below[self.left[node]], below[self.right[node]]
+            below[node] = left | right
+            parted.append((split, left, right))
+        return leaves, parted
 
     def paths(self) -> Iterator[dict[int, float]]:
         """Of each leaf, from left to right, the columns that are asked on the way to it; and the share of the training rows

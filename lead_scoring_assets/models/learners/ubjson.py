@@ -5,8 +5,11 @@ from typing import Any
 
 import numpy as np
 
-# All numbers are big-endian. A typed array becomes a NumPy array.
-_NUMBERS = {"i": ">i1", "U": ">u1", "I": ">i2", "l": ">i4", "L": ">i8", "d": ">f4", "D": ">f8"}
+# All numbers are big-endian. A typed array becomes a NumPy array; a model holds thousands of single numbers, which would cost
+# more as such than all else.
+_FORMATS = {"i": ">b", "U": ">B", "I": ">h", "l": ">i", "L": ">q", "d": ">f", "D": ">d"}
+_NUMBERS = {marker: struct.Struct(told) for marker, told in _FORMATS.items()}
+_ARRAYS = {marker: np.dtype(told) for marker, told in _FORMATS.items()}
 _WORDS = {"Z": None, "T": True, "F": False}
 
 
@@ -37,7 +40,7 @@ class _Reader:
 
     def value(self, marker: str) -> Any:
         if marker in _NUMBERS:
-            return self._numbers(marker, 1)[0].item()
+            return self._number(marker)
         if marker in _WORDS:
             return _WORDS[marker]
         if marker == "S":
@@ -75,15 +78,21 @@ class _Reader:
 
     def _count(self) -> int:
         marker = self.marker()
-        count: int = self._numbers(marker, 1)[0].item() if marker in "iUIlL" else -1
+        count = self._number(marker) if marker in "iUIlL" else -1
         if count < 0:
             raise ValueError(f"it is no universal binary JSON: no length before byte {self.place:,}")
         return count
 
+    def _number(self, marker: str) -> Any:
+        form = _NUMBERS[marker]
+        (found,) = form.unpack_from(self._content, self.place)
+        self.place += form.size
+        return found
+
     def _numbers(self, kind: str, count: int) -> Any:
-        if kind not in _NUMBERS:
+        if kind not in _ARRAYS:
             raise ValueError(f"it is no universal binary JSON: an array of {kind!r} before byte {self.place:,}")
-        found = np.dtype(_NUMBERS[kind])
+        found = _ARRAYS[kind]
         return np.frombuffer(self._bytes(count * found.itemsize), found).astype(found.newbyteorder("="))
 
     def _bytes(self, count: int) -> bytes:

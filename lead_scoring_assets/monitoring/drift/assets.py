@@ -1,6 +1,6 @@
 """Dagster shell of drift: the period's leads against the champion's training window, measured once and told in three tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -14,8 +14,10 @@ from lead_scoring_assets.monitoring.drift.metrics import metric_rows
 from lead_scoring_assets.monitoring.drift.presets import acting
 from lead_scoring_assets.monitoring.drift.verdict import DEFINITION_VERSION, FeatureDrift
 from lead_scoring_assets.monitoring.drift.window import SegmentDrift
+from lead_scoring_assets.monitoring.over_time import SHOWN_PERIODS, figures_of, over_time, rows_before
 from lead_scoring_assets.monitoring.partitions import MONITORING
 from lead_scoring_assets.partitions import PREVIOUS, periods_of
+from lead_scoring_assets.periods import Period
 from lead_scoring_assets.plots import bar_plot
 from lead_scoring_assets.settings import find_home
 
@@ -61,6 +63,10 @@ COUNTS_SCHEMA = pa.schema(
 )
 
 _SHOWN_SEGMENTS = 10
+_OVER_TIME = {
+    "PSI": {"mean of the features": "psi", "largest, debiased": "largest_psi"},
+    "share of the features that drifted": {"share": "share_drifted"},
+}
 _WINDOW_PERIODS = find_home().settings.drift.window_periods
 _TOLD_OF_EACH = {"group_name": MONITORING["group_name"], "owners": MONITORING["owners"]}
 
@@ -104,6 +110,7 @@ def drift(
     drifts: list[dict[str, Any]] = []
     metrics: list[dict[str, Any]] = []
     counts: list[dict[str, Any]] = []
+    told: dict[Period, dict[str, Any]] = {}
     periods = periods_of(context)
     measured = {found.period: found for found in measure_periods(installation, periods)}
     for period in periods:
@@ -125,8 +132,13 @@ def drift(
         if found.reference and found.counted:
             counted = to_rows(found.reference.state, found.counted)
             counts += [{**place, "reference_id": reference_id, **row} for row in counted]
-        told = _told(found, installation.settings.drift.psi_drift)
-        context.add_asset_metadata(told, asset_key="feature_drift", partition_key=period.key)
+        told[period] = _told(found, installation.settings.drift.psi_drift)
+    known = [*rows_before(installation, "drift_metrics", periods[0], SHOWN_PERIODS), *metrics]
+    figures = figures_of((row for row in known if row["scope"] == "overall"), "n_current")
+    for period, of_period in told.items():
+        if picture := over_time(figures, _OVER_TIME, period, "drift by period"):
+            of_period["over_time"] = dg.MetadataValue.md(picture)
+        context.add_asset_metadata(of_period, asset_key="feature_drift", partition_key=period.key)
     return (
         pa.Table.from_pylist(drifts, schema=DRIFT_SCHEMA),
         pa.Table.from_pylist(metrics, schema=METRICS_SCHEMA),
@@ -134,7 +146,7 @@ def drift(
     )
 
 
-def _told(found: MeasuredPeriod, psi_drift: float) -> Mapping[str, Any]:
+def _told(found: MeasuredPeriod, psi_drift: float) -> dict[str, Any]:
     """What people want to know of a period beside its table."""
     window, champion, summary = found.window, found.champion, found.window.summary
     psi = {drift.feature: drift.psi for drift in window.features if drift.psi is not None}

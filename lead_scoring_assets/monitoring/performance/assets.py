@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.labels.maturity import matured_cohort
+from lead_scoring_assets.monitoring.over_time import SHOWN_PERIODS, figures_of, over_time, rows_before
 from lead_scoring_assets.monitoring.partitions import ESTIMATING, MONITORING, RECONCILING
 from lead_scoring_assets.monitoring.performance import estimates, reconciliation
 from lead_scoring_assets.monitoring.performance.matured import SCHEMA, cohorts, measure
@@ -20,6 +21,11 @@ from lead_scoring_assets.plots import calibration_plot, periods_plot
 
 _SCORES = {"columns": ["period", "lead_id", "created_at", "scored_at", "model_version", "probability"]}
 _LABELS = {"columns": ["lead_id", "label", "label_known_at"]}
+_OVER_TIME = {
+    "AUC": {"with its interval": "auc"},
+    "conversions and promises": {"mean score": "mean_score", "converted": "conversion_rate"},
+    "Brier score": {"with its interval": "brier"},
+}
 
 
 @dg.asset(
@@ -39,7 +45,9 @@ def model_performance(
     """How the scores turned out, on the leads whose conversion window closed in this period. Never on younger ones."""
     settings = installation.settings
     rows: list[dict[str, object]] = []
-    for period in periods_of(context):
+    periods = periods_of(context)
+    before = rows_before(installation, "model_performance", periods[0], SHOWN_PERIODS)
+    for period in periods:
         created = matured_cohort(period, timedelta(days=settings.labels.conversion_window_days))
         told: dict[str, Any] = {"cohort": f"created {created[0]:%Y-%m-%d} to before {created[1]:%Y-%m-%d}"}
         for cohort in cohorts(lead_scores, ground_truth_labels, *created, period.end):
@@ -51,6 +59,8 @@ def model_performance(
                 told |= {str(m["metric"]): m["value"] for m in measured if "tenth" not in str(m["metric"])}
                 picture = calibration_plot(cohort.labels, cohort.scores, f"v{cohort.model_version}, matured leads")
                 told["calibration"] = dg.MetadataValue.md(picture)
+        if drawn := over_time(figures_of([*before, *rows], "n"), _OVER_TIME, period, "matured leads by period"):
+            told["over_time"] = dg.MetadataValue.md(drawn)
         context.add_asset_metadata(told, partition_key=period.key)
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
@@ -102,7 +112,7 @@ def estimate_reconciliation(
     settings = installation.settings
     window, reference = settings.labels.conversion_window_days, settings.performance.reference_days
     periods = periods_of(context)
-    before = _reconciled_before(installation, periods[0])
+    before = rows_before(installation, reconciliation.RECONCILIATION, periods[0])
     rows: list[dict[str, object]] = []
     for period in periods:
         for past in reconciliation.matured_estimates(settings.calendar, period, window):
@@ -125,18 +135,7 @@ def _told(rows: list[dict[str, object]]) -> dict[str, Any]:
     return told | {"leads": most, "label_coverage": mine[0]["label_coverage"]}
 
 
-def _reconciled_before(installation: Installation, first: Period) -> list[dict[str, object]]:
-    """What the table holds of periods before `first`, the first that is made now."""
-    if not installation.lakehouse.exists(reconciliation.RECONCILIATION):
-        return []
-    earlier = [past.key for past in installation.settings.calendar.through(first) if past != first]
-    found: list[dict[str, object]] = installation.lakehouse.read(
-        reconciliation.RECONCILIATION, periods=earlier
-    ).to_pylist()
-    return found
-
-
-def _record_told(rows: list[dict[str, object]], period: Period) -> dict[str, Any]:
+def _record_told(rows: list[dict[str, Any]], period: Period) -> dict[str, Any]:
     """Errors of this period as numbers, the record so far in sentences and as a picture."""
     told: dict[str, Any] = {
         f"{row['estimator']} {row['metric']} error": row["error"]

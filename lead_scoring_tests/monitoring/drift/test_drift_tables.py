@@ -253,6 +253,26 @@ def test_a_month_without_leads_is_insufficient(new_world: Callable[..., World]) 
     assert "rows are needed" in said.sentence
 
 
+def test_the_page_of_a_period_shows_what_was_known_then_however_it_was_made(new_world: Callable[..., World]) -> None:
+    """Months made in one run and month by month; the first again after the second."""
+    world = new_world()
+    world.writes("lead_features", FIRST, 2_500)
+    world.writes("lead_features", SECOND, 2_500, older)
+    pages: list[dict[str, object]] = []
+    for runs in ([(FIRST, SECOND)], [(FIRST, FIRST), (SECOND, SECOND), (FIRST, FIRST)]):
+        made = [world.materialises(first, last) for first, last in runs]
+        shown = {
+            event.partition: event.metadata["over_time"].value if "over_time" in event.metadata else None
+            for result in made
+            for event in result.asset_materializations_for_node("drift")
+            if event.asset_key.path == ["feature_drift"]
+        }
+        assert shown[FIRST] is None
+        pages.append(shown)
+    assert pages[0] == pages[1]
+    assert str(pages[0][SECOND]).startswith("![")
+
+
 def test_three_tables_tell_the_same_measurement_and_the_same_again(new_world: Callable[..., World]) -> None:
     world = new_world()
     world.writes("lead_features", FIRST, 2_500)
