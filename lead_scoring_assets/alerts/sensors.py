@@ -173,7 +173,11 @@ def alert_on_measurement(
     **_SHARED,
 )
 def report_daily(context: dg.SensorEvaluationContext, installation: dg.ResourceParam[Installation]) -> dg.SkipReason:
-    """One message a day, by the installation's own clock."""
+    """One message a day, by the installation's own clock; never at the very first look, when the sensors that raise alerts
+    have not looked either: it would call nothing open."""
+    if not context.cursor:
+        context.update_cursor(json.dumps({"alerts": "looked for"}))
+        return dg.SkipReason("alerts are looked for first; the report follows with the next tick")
     with at_the_desk(installation, "report_daily", context.log) as desk:
         return dg.SkipReason(tell_daily_report(installation, desk))
 

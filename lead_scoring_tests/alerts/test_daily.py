@@ -52,11 +52,13 @@ def look(world: World) -> str:
         return tell_daily_report(world.house, desk)
 
 
-def tick(world: World) -> str:
+def tick(world: World, cursor: str | None) -> tuple[str, str | None]:
+    """What the sensor says, and the cursor that it leaves."""
     with dg.build_sensor_context(
-        resources={"installation": InstallationResource(root=str(world.home.root))}
+        cursor=cursor, resources={"installation": InstallationResource(root=str(world.home.root))}
     ) as context:
-        return str(report_daily.evaluate_tick(context).skip_message)
+        told = report_daily.evaluate_tick(context)
+        return str(told.skip_message), told.cursor
 
 
 @given(
@@ -86,9 +88,11 @@ def test_one_report_a_day(world: World) -> None:
 def test_it_says_what_the_tables_say_and_what_is_open(world: World) -> None:
     reported(world, "2008-07", hot=1)
     reported(world, "2008-08", hot=2, cold=3)
+    told, cursor = tick(world, None)
+    assert (told, world.episodes()) == ("alerts are looked for first; the report follows with the next tick", [])
     world.raise_("alert-run-1", "critical")
     world.raise_("alert-check-1", "warning", "raw_leads:few_rejected")
-    told = tick(world)
+    told, cursor = tick(world, cursor)
     assert "5 new leads were scored; 2 of them are Hot." in told
     assert "Open alerts: 1 critical, 1 warning, in 2 episodes." in told
     [alert] = [episode.alerts[0] for episode in world.episodes() if episode.topic == "report"]
