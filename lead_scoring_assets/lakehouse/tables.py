@@ -154,10 +154,7 @@ class Lakehouse:
         try:
             return found.to_table(columns=list(columns) if columns is not None else names)
         except (OSError, pa.ArrowInvalid) as problem:
-            raise LakehouseError(
-                f"{table}: a file that belongs to it cannot be read ({problem}). Bring it back from a backup of "
-                f"{self.path(table)}, or materialise its period again."
-            ) from problem
+            raise self._cannot_be_read(table, problem) from problem
 
     def scan(
         self,
@@ -171,7 +168,7 @@ class Lakehouse:
         the columns and row groups that the question needs.
 
         Raises:
-            LakehouseError: the table or the version does not exist, or periods of a table that has none.
+            LakehouseError: the table, the version or one of the files does not exist, or periods of a table that has none.
         """
         if version is not None and as_of is not None:
             raise LakehouseError(f"{table}: give version {version} or as of {as_of.isoformat()}, not both")
@@ -180,7 +177,18 @@ class Lakehouse:
             raise LakehouseError(f"{table} has no column {[PERIOD]} to choose files by; it has {opened.schema.names}")
         # Arrow's own file system: that of delta-rs calls Python from Arrow's threads, which aborts processes at exit.
         folder = pafs.SubTreeFileSystem(str(self.path(table).resolve()), pafs.LocalFileSystem())
-        return dataset_of(opened, folder, None if periods is None else set(periods))
+        found = dataset_of(opened, folder, None if periods is None else set(periods))
+        # Said here, because everybody who reads the dataset would meet it in words of a library's own.
+        for file in found.files:
+            if not Path(folder.base_path + file).exists():
+                raise self._cannot_be_read(table, f"{folder.base_path}{file} is not there")
+        return found
+
+    def _cannot_be_read(self, table: str, problem: object) -> LakehouseError:
+        return LakehouseError(
+            f"{table}: a file that belongs to it cannot be read ({problem}). Bring it back from a backup of "
+            f"{self.path(table)}, or materialise its period again."
+        )
 
     def _opened(self, table: str, version: int | None = None) -> OpenedTable:
         """The table for reading, at `version` (None: the newest). The newest is opened once for as long as nobody writes."""
