@@ -50,6 +50,14 @@ def alert_on_check(result: CheckResult) -> Alert:
     )
 
 
+def is_of_the_past(result: CheckResult) -> bool:
+    """Whether a watch check that failed is calm again by the same look: many periods at once, of which the newest passed.
+
+    `ended_by_check` would end its alert at once. Who plays years of history has nothing to do about its bad months.
+    """
+    return not result.is_error and bool(result.passed_periods) and max(result.periods) in result.passed_periods
+
+
 def run_of(alert: RaisedAlert) -> str:
     """The run that failed, or whose check did."""
     return alert.alert_id.removeprefix(_RUN).removeprefix(_CHECK).removesuffix(f"-{alert.subject}")

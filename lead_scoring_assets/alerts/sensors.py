@@ -20,6 +20,7 @@ from lead_scoring_assets.alerts.failures import (
     alert_on_run,
     ended_by_check,
     ended_by_run,
+    is_of_the_past,
     run_of,
 )
 from lead_scoring_assets.alerts.guardrails import alerts_on_guardrails, kept_again
@@ -105,7 +106,7 @@ def alert_on_failed_check(
                 result = _result(entry.dagster_event.asset_check_evaluation_data, run.run_id)
                 ended = _not_of_younger_runs(ended_by_check(result, desk.open), record, context.instance)
                 desk.end(ended, f"{result.check} passed: {result.sentence}", run.run_id)
-                if not result.passed:
+                if not result.passed and not is_of_the_past(result):
                     desk.raise_(alert_on_check(result))
             if run.status == dg.DagsterRunStatus.SUCCESS:
                 _end_by_success(record, desk, installation, context.instance)

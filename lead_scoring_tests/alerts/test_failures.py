@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lead_scoring_assets.alerts.failures import CheckResult, alert_on_check, alert_on_run, ended_by_check, ended_by_run
+from lead_scoring_assets.alerts.failures import (
+    CheckResult,
+    alert_on_check,
+    alert_on_run,
+    ended_by_check,
+    ended_by_run,
+    is_of_the_past,
+)
 from lead_scoring_assets.alerts.kinds import Level
 from lead_scoring_tests.alerts.worlds import raised
 
@@ -54,6 +61,21 @@ def test_a_run_ends_what_it_made_good(failed: list[str], succeeded: list[str]) -
     both = set(failed) & set(succeeded)
     assert [set(ended) for _, ended in found] == ([both] if both or not (failed or succeeded) else [])
     assert ended_by_run("arrival", succeeded, [alert]) == []
+
+
+@given(st.lists(st.sampled_from(MONTHS), min_size=1, unique=True), st.data(), st.booleans())
+def test_what_the_same_look_would_end_is_of_the_past(periods: list[str], data: st.DataObject, is_error: bool) -> None:
+    """Of watch checks; a broken contract is never past while its period is not mended."""
+    failed = data.draw(st.lists(st.sampled_from(periods), min_size=1, unique=True))
+    found = result(periods, failed, is_error=is_error)
+    alert = alert_on_check(found)
+    stored = replace(
+        raised(subject=alert.subject, alert_id=alert.alert_id, level=alert.level), periods=tuple(sorted(failed))
+    )
+    ends = bool(ended_by_check(found, [stored]))
+    assert is_of_the_past(found) == (not is_error and max(periods) not in failed)
+    if not is_error:
+        assert is_of_the_past(found) == ends
 
 
 def test_what_is_raised_can_be_ended() -> None:
