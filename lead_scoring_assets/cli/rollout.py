@@ -46,7 +46,14 @@ def approve(by: str, reason: str) -> None:
     """Approve the next share of the rollout that runs. Not by the person who started it or asked for the training."""
     from lead_scoring_assets.rollout import conducting
 
-    _tell(conducting.approve(open_installation(), by or _person(), reason))
+    installation = open_installation()
+    approved = conducting.approve(installation, by or _person(), reason)
+    answers.print(f"approved by [bold]{escaped(approved.approvers[-1])}[/]: {escaped(approved.in_words)}")
+    seconds = installation.settings.retraining.sensor_interval_seconds
+    remarks.print(
+        f"With the UI running it moves within {seconds} seconds if its time is up and nothing speaks against it; "
+        "`lead-scoring rollout show` tells."
+    )
 
 
 @rollout.command(epilog='Example: lead-scoring rollout abort --reason "sales reports wrong phone numbers"')

@@ -32,19 +32,21 @@ _SHARED: dict[str, Any] = {
 def advance_rollouts(
     context: dg.SensorEvaluationContext, installation: dg.ResourceParam[Installation]
 ) -> dg.SkipReason:
-    """One look an interval, four times as many while a new champion is watched; at once when something else happened to
-    either model. Where the clock stands, as it does in a replay, a look is repeated when what was known by then has been
-    taken in. The cursor holds the last look, and the tables it saw."""
+    """One look an interval, four times as many while a new champion is watched; at once when somebody has approved, or
+    something else happened to either model. Where the clock stands, as it does in a replay, a look is repeated when what
+    was known by then has been taken in. The cursor holds the last look, and the tables and approvals it saw."""
     running, now = Rollouts(installation.lakehouse).running(), installation.clock.now()
     if running is not None:
         looked, policy = _moment(context.cursor), installation.settings.rollout
         minutes = policy.minutes_between_looks(is_watched=running.state == "watching")
         due = looked + timedelta(minutes=minutes) if looked else now
         seen = as_they_lie(installation.lakehouse, PREDICTIONS, SHADOWS, LABELS)
-        has_more = now == looked and _kept(context.cursor, "seen") != seen
+        approvers = ", ".join(running.approvers)
+        is_answered = _kept(context.cursor, "approvers") not in (None, approvers)
+        has_more = is_answered or (now == looked and _kept(context.cursor, "seen") != seen)
         if now < due and not has_more and not is_overtaken(running, Deployments(installation.lakehouse).steps()):
             return dg.SkipReason(f"{running.in_words}; the next look is at {due:%Y-%m-%d %H:%M}")
-        context.update_cursor(json.dumps({"looked_at": now.isoformat(), "seen": seen}))
+        context.update_cursor(json.dumps({"looked_at": now.isoformat(), "seen": seen, "approvers": approvers}))
     step = look(installation, "advance_rollouts")
     if isinstance(step, str):
         return dg.SkipReason(step)

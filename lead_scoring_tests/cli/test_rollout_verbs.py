@@ -36,7 +36,10 @@ def test_start_approve_abort_and_what_is_shown(entered: RolloutHome) -> None:
     started = run("start", "2", "--by", "mona", "--reason", "knows [the] new branch", "--fast-track")
     assert started.exit_code == 0, started.output
     assert started.output.startswith("v2 is in the shadow (rollout-1-v2)")
-    assert run("approve", "--by", "lina", "--reason", "looked").exit_code == 0
+    approved = run("approve", "--by", "lina", "--reason", "looked")
+    assert approved.exit_code == 0, approved.output
+    assert "approved by lina: v2 is in the shadow (rollout-1-v2)" in approved.output
+    assert "it moves within 30 seconds if its time is up" in approved.output
     assert run("abort", "--by", "lina", "--reason", "wrong numbers").exit_code == 0
     shown = run("show").output
     assert "v2 is rolled back (rollout-1-v2), beside v1" in shown

@@ -95,6 +95,17 @@ def test_what_happens_to_the_champion_ends_it_without_waiting_for_the_next_look(
     assert "no rollout is running" in tick(home)
 
 
+def test_an_approval_is_not_kept_waiting_for_the_next_look(home: RolloutHome, tick: Tick) -> None:
+    home.propose(2)
+    conducting.start(home.house, 2, "mona", "it is better", is_fast=True)
+    tick(home)
+    home.now += MINUTE
+    assert "the next look is at" in tick(home)
+    conducting.approve(home.house, "omar", "looked")
+    assert "the next look is at" not in tick(home)
+    assert "the next look is at" in tick(home)
+
+
 def test_a_new_champion_is_looked_at_four_times_as_often(quick: RolloutHome, tick: Tick) -> None:
     to_the_top(quick)
     assert "v2 is live and watched at 100 %" in tick(quick)
