@@ -6,7 +6,7 @@ There `leads/` finds them like any other file, gives versions to corrections, an
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +18,7 @@ from lead_scoring_assets.lakehouse.query import query
 from lead_scoring_assets.lakehouse.tables import Lakehouse
 from lead_scoring_assets.leads.ingestion import FILES
 from lead_scoring_assets.leads.landing import Landing
+from lead_scoring_assets.periods import Period
 from lead_scoring_assets.prediction_log.segments import Line
 from lead_scoring_assets.prediction_log.tables import FEEDBACK, rejected_row
 from lead_scoring_assets.settings import Settings
@@ -27,6 +28,7 @@ KEYS = "idempotency_keys"
 _STATEMENT = ("lead_id", "outcome", "outcome_at", "deal_value", "currency", "reason", "rep")
 Row = dict[str, Any]
 _Place = tuple[str, int]
+_MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ def land(installation: Installation) -> list[str]:
             {"found": lakehouse.scan(FEEDBACK)},
             [name],
         )
-        landing.put(name, _as_export(rows.to_pylist(), installation.settings))
+        period = installation.settings.calendar.period(name.split("/")[1])
+        landing.put(name, _as_export(rows.to_pylist(), installation.settings, period))
     return missing
 
 
@@ -132,8 +135,12 @@ def _key(row: Mapping[str, Any]) -> tuple[Any, Any]:
     return row["actor"], row["idempotency_key"]
 
 
-def _as_export(rows: Iterable[Row], settings: Settings) -> bytes:
-    """JSON lines as the source of outcomes is read: under its names, in its words, with its form of times."""
+def _as_export(rows: Iterable[Row], settings: Settings, period: Period) -> bytes:
+    """JSON lines as the source of outcomes is read: under its names, in its words, with its form of times.
+
+    What was said when the period before had closed already is known from the first minute of this one. Said by its own
+    moment it would be late, which is known at the period's end: where a month is a period, a month later.
+    """
     source = settings.sources.outcomes
     names = {ours: theirs for theirs, ours in source.rename.items()}
     words = {ours: theirs for theirs, ours in source.values.get("outcome", {}).items()}
@@ -150,7 +157,7 @@ def _as_export(rows: Iterable[Row], settings: Settings) -> bytes:
             "lead_id": row["lead_id"],
             "outcome": words.get(row["outcome"], row["outcome"]),
             "outcome_at": written(row["outcome_at"]),
-            "known_at": written(row["at"]),
+            "known_at": written(max(row["at"], period.start + _MINUTE)),
             "reason": row["reason"],
             "rep": row["rep"],
             "deal_value": row["deal_value"],

@@ -70,3 +70,23 @@ def test_the_form_of_the_crm_s_own_files_does_not_matter(tmp_path: Path, outcome
     assert row["outcome_at"] == datetime(2009, 3, 10, 11, tzinfo=UTC)
     assert row["known_at"] == NOW
     assert row["reason"] == 'sagt "nein"; später\nvielleicht'
+
+
+@pytest.mark.parametrize("form", [None, {"\nlabels:\n": THEIR_FORM}], ids=["ours", "theirs, in minutes"])
+@pytest.mark.parametrize("late", [timedelta(0), timedelta(seconds=30)], ids=["as it closed", "just before"])
+def test_what_is_said_when_the_period_has_closed_is_known_then_and_not_a_period_later(
+    tmp_path: Path, late: timedelta, form: dict[str, str] | None
+) -> None:
+    """A replay's clock stands exactly at a period's end, by when its files have been taken in."""
+    world = World.make(tmp_path / "a home", form)
+    april = world.house.settings.calendar.period("2009-04")
+    world.log(feedback(1))
+    ingest(world.house, world.source)
+    assert world.later(seconds=(april.start - NOW).total_seconds()) == april.start
+    bring_in(world.house, world.house.settings.calendar.period("2009-03"))
+    world.log(feedback(2, at=april.start - late, outcome_at=moment(NOW)))
+    ingest(world.house, world.source)
+    world.later(days=40)
+    bring_in(world.house, april)
+    known = {row["lead_id"]: row["known_at"] for row in world.rows("raw_outcomes")}
+    assert known == {"lead 1": NOW, "lead 2": april.start + timedelta(minutes=1)}
