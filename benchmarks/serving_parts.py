@@ -167,10 +167,10 @@ def swaps(folder: Path, body: bytes, times: int, callers: int) -> None:
     path = home / "data" / "serving" / FILE
     first = DeploymentFile.read(path)
     # Two models under version numbers that rise: forward to one that was never seen, then back, and forward again.
-    models = [replace(model_of(folder, 1 + number % 2), version=number) for number in range(times + 2)]
-    scores = [score_of(home / "data" / f"v{version}", body) for version in (1, 2)]
+    models = [replace(model_of(folder, 2 - number % 2), version=number) for number in range(times + 2)]
+    scores = [score_of(home / "data" / f"v{version}", body) for version in (2, 1)]
     expected = {f"v{number}": scores[number % 2] for number in range(times + 2)}
-    turns = [model for model in models[1:] for model in (model, models[model.version - 1], model)][:times]
+    turns = [model for new in models[2:] for model in (new, models[new.version - 1], new)][:times]
     process = subprocess.Popen([sys.executable, serving.__file__, "--serve", str(home), str(port)])
     try:
         serving.wait("ours", process, f"http://127.0.0.1:{port}/predict", body, folder)
