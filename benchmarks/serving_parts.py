@@ -5,9 +5,10 @@
 The same model and lead as in serving.py. Parts: leads are answered in this process, without HTTP, alone and sixteen together,
 with all parts, without the log, without counting, and for a shadow, in turns; told are CPU µs of the whole process for an answer,
 the median of the rounds, and the median of what a turn differs from the one with all parts before it; and what the shadow's
-process spends on a lead, from the log to its record. Swaps: two models take turns as champion every half second
-while callers ask without a pause; told are the answers, those that failed, those whose score is not that of the version they
-name, and how long a worker took to follow.
+process spends on a lead, from the log to its record. Swaps: two models take turns as champion every second
+while callers ask without a pause, as versions that nobody announced, that waited in staging, or that were live before; told
+are the answers, those that failed, those whose score is not that of the version they name, and how long a worker took to
+follow.
 """
 
 import argparse
@@ -171,6 +172,8 @@ def swaps(folder: Path, body: bytes, times: int, callers: int) -> None:
     scores = [score_of(home / "data" / f"v{version}", body) for version in (2, 1)]
     expected = {f"v{number}": scores[number % 2] for number in range(times + 2)}
     turns = [model for new in models[2:] for model in (new, models[new.version - 1], new)][:times]
+    # Every other new version waits in staging before it goes live.
+    announced = [turns[turn + 1 : turn + 2] if turn % 6 == 2 else [] for turn in range(len(turns))]
     process = subprocess.Popen([sys.executable, serving.__file__, "--serve", str(home), str(port)])
     try:
         serving.wait("ours", process, f"http://127.0.0.1:{port}/predict", body, folder)
@@ -182,7 +185,7 @@ def swaps(folder: Path, body: bytes, times: int, callers: int) -> None:
         for turn, champion in enumerate(turns):
             time.sleep(1.0)
             changed.append((time.perf_counter(), f"v{champion.version}"))
-            replace(first, sequence=turn + 1, champion=champion).write(path)
+            replace(first, sequence=turn + 1, champion=champion, next_up=tuple(announced[turn])).write(path)
         time.sleep(3)
         is_over.set()
         for thread in threads:
@@ -196,8 +199,13 @@ def swaps(folder: Path, body: bytes, times: int, callers: int) -> None:
     print(
         f"\n{times} swaps, {callers} callers: {len(answers):,} answers, {sum(one.failed for one in seen)} failed, {wrong} wrong"
     )
-    for place, told in enumerate(("a version never seen", "back to the one before", "forward again")):
-        took = follow[place::3]
+    kinds = {
+        "a version never seen": follow[0::6],
+        "a version from staging": follow[3::6],
+        "back to the one before": follow[1::3],
+        "forward again": follow[2::3],
+    }
+    for told, took in kinds.items():
         print(f"{told}: followed within p50 {statistics.median(took) * 1e3:.0f} ms, at most {max(took) * 1e3:.0f} ms")
 
 

@@ -164,3 +164,12 @@ def newest_of(live: Sequence[Deployment]) -> Deployment | None:
     """The one of `live` that took effect last; None of none."""
     # max() keeps the first of equals; of two at one instant the one recorded later is live.
     return max(reversed(live), key=lambda deployment: deployment.effective_at) if live else None
+
+
+def earlier_versions(history: Sequence[Deployment], lifecycle: Lifecycle, live: Deployment) -> Iterator[Deployment]:
+    """Versions to go back to from `live`, the one that was live last first, each once."""
+    seen = {live.version} | lifecycle.left
+    for past in reversed(history):
+        if past.version not in seen:
+            seen.add(past.version)
+            yield past

@@ -4,16 +4,15 @@ The table is written first; what follows it (`following.follow`) is the caller's
 import and a rollback must not wait for it.
 """
 
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from lead_scoring_assets.errors import LakehouseError, PromotionError
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.models.bundle import load_scorer, verify_files
 from lead_scoring_assets.models.registry import ModelRegistry
-from lead_scoring_assets.promotion.deployments import Deployment, Deployments
+from lead_scoring_assets.promotion.deployments import Deployment, Deployments, earlier_versions
 from lead_scoring_assets.promotion.following import record_events
-from lead_scoring_assets.promotion.lifecycle import Action, Lifecycle
+from lead_scoring_assets.promotion.lifecycle import Action
 from lead_scoring_assets.promotion.traceability import why_untraceable
 
 
@@ -124,15 +123,6 @@ def go_back(
         f"there is no earlier version to go back to from v{live.version}, expected one that was live, was not rolled back "
         f"from, and loads; found {'; '.join(refused) or 'none'}. Name a version: `lead-scoring promote VERSION --reason …`."
     )
-
-
-def earlier_versions(history: Sequence[Deployment], lifecycle: Lifecycle, live: Deployment) -> Iterator[Deployment]:
-    """Versions to go back to from `live`, the one that was live last first, each once."""
-    seen = {live.version} | lifecycle.left
-    for past in reversed(history):
-        if past.version not in seen:
-            seen.add(past.version)
-            yield past
 
 
 def _step(

@@ -1,13 +1,13 @@
 """Which version answers which leads at the moment: one value that the API and the tables speak of alike."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.tables import Lakehouse
 from lead_scoring_assets.lots import LOTS
-from lead_scoring_assets.promotion.deployments import Deployment, Deployments, newest_of
+from lead_scoring_assets.promotion.deployments import Deployment, Deployments, earlier_versions, newest_of
 from lead_scoring_assets.promotion.lifecycle import lifecycle_of
 from lead_scoring_assets.rollout.overtaking import is_overtaken, overtaken
 from lead_scoring_assets.rollout.records import Rollouts, taken_back
@@ -50,8 +50,21 @@ class Traffic:
         return cls(**told)
 
 
-def traffic_now(installation: Installation) -> tuple[Deployment | None, Deployment | None, Traffic]:
-    """The champion, the challenger beside it, and how they share the leads, as the tables say.
+class Now(NamedTuple):
+    """The champion, the challenger beside it, and how they share the leads.
+
+    `next_up`: who may take the champion's place from one moment to the next: the shadow, what waits in staging, and what a
+    rollback brings back.
+    """
+
+    champion: Deployment | None = None
+    challenger: Deployment | None = None
+    traffic: Traffic = Traffic()
+    next_up: tuple[Deployment, ...] = ()
+
+
+def traffic_now(installation: Installation) -> Now:
+    """What the tables say.
 
     A rollout that runs says who the challenger is and what share it gets, else an experiment does; the champion is alone
     from the moment in which either is overtaken. Without both it is what waits in staging, in the shadow; not what a
@@ -60,26 +73,48 @@ def traffic_now(installation: Installation) -> tuple[Deployment | None, Deployme
     steps, rollouts = Deployments(installation.lakehouse).steps(), Rollouts(installation.lakehouse).all()
     champion = newest_of([step for step in steps if step.went_live])
     if champion is None:
-        return None, None, Traffic()
+        return Now()
+    challenger, traffic = _beside(champion, steps, rollouts, installation.lakehouse)
+    return Now(
+        champion, challenger, traffic, _next_up(champion, challenger if traffic.mode == "shadow" else None, steps)
+    )
+
+
+def _beside(
+    champion: Deployment, steps: Sequence[Deployment], rollouts: Sequence[Rollout], lakehouse: Lakehouse
+) -> tuple[Deployment | None, Traffic]:
     running = next((rollout for rollout in rollouts if not rollout.is_over), None)
     version: int | None
     if running is not None:
         if is_overtaken(running, steps):
-            return champion, None, Traffic()
+            return None, Traffic()
         version, traffic = running.version, _traffic_of(running)
-    elif (experiment := running_experiment(installation.lakehouse)) is not None:
+    elif (experiment := running_experiment(lakehouse)) is not None:
         version, traffic = experiment["treatment_version"], _traffic_of_experiment(experiment)
         if overtaken(steps, version, experiment["control_version"], experiment["at"]):
-            return champion, None, Traffic()
+            return None, Traffic()
     else:
         waiting = lifecycle_of(steps).staging
         version, traffic = (None if waiting in taken_back(rollouts) else waiting), Traffic("shadow")
-    challenger = next((step for step in reversed(steps) if step.version == version), None)
+    challenger = _newest_step(steps, version)
     # A candidate that has taken over is watched alone.
     # Against the process that there was before, the champion itself may be what is tested.
     if challenger is None or (version == champion.version and traffic.control != "process"):
-        return champion, None, Traffic()
-    return champion, challenger, traffic
+        return None, Traffic()
+    return challenger, traffic
+
+
+def _next_up(champion: Deployment, shadow: Deployment | None, steps: Sequence[Deployment]) -> tuple[Deployment, ...]:
+    lifecycle = lifecycle_of(steps)
+    back = next(earlier_versions([step for step in steps if step.went_live], lifecycle, champion), None)
+    found = (shadow, _newest_step(steps, lifecycle.staging), back)
+    return tuple(
+        {step.version: step for step in found if step is not None and step.version != champion.version}.values()
+    )
+
+
+def _newest_step(steps: Sequence[Deployment], version: int | None) -> Deployment | None:
+    return next((step for step in reversed(steps) if step.version == version), None)
 
 
 def running_experiment(lakehouse: Lakehouse) -> dict[str, Any] | None:

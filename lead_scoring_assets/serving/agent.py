@@ -6,7 +6,6 @@ It runs in the process that supervises the servers. What fails here leaves the f
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from lead_scoring_assets.models.bundle import load_scorer
 from lead_scoring_assets.models.training_set import TRAIN
 from lead_scoring_assets.promotion.deployments import Deployment
 from lead_scoring_assets.promotion.fallback import load_or_fall_back
-from lead_scoring_assets.rollout.traffic import Traffic, traffic_now
+from lead_scoring_assets.rollout.traffic import Now, Traffic, traffic_now
 from lead_scoring_assets.serving.deployment_file import FILE, DeploymentFile, ServedModel
 from lead_scoring_assets.serving.faults import Fault, isolated
 
@@ -32,13 +31,6 @@ _LOOK_SECONDS = 0.05
 _AT_LEAST_SECONDS = 10.0
 _ACTOR = "model agent"
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Resolved:
-    champion: Deployment
-    challenger: Deployment | None
-    traffic: Traffic
 
 
 class ModelAgent:
@@ -60,16 +52,17 @@ class ModelAgent:
             LeadScoringError: the tables cannot be read, or no version loads; the file is as it was.
         """
         resolved = self._resolve()
-        if resolved is None:
+        champion = resolved.champion
+        if champion is None:
             return None
         written = self._written()
-        champion = resolved.champion
         wanted = DeploymentFile(
             sequence=0 if written is None else written.sequence + 1,
             written_at=self._installation.clock.now(),
             champion=_served(champion),
             challenger=None if resolved.challenger is None else _served(resolved.challenger),
             traffic=resolved.traffic,
+            next_up=tuple(map(_served, resolved.next_up)),
             last_label_at=self._last_label_at(),
             model_trained_at=self._installation.settings.calendar.period(champion.period).end,
             base_rate=self._base_rate(champion),
@@ -118,16 +111,17 @@ class ModelAgent:
         """Of each watched table, when its log was last added to: a commit is a new file in that folder."""
         return [_stamp(self._installation.home.lakehouse / table / "_delta_log") for table in _WATCHED]
 
-    def _resolve(self) -> _Resolved | None:
+    def _resolve(self) -> Now:
         """What the tables say, with a damaged champion's stand-in, and without a damaged challenger."""
-        champion, challenger, traffic = traffic_now(self._installation)
+        now = traffic_now(self._installation)
+        champion, challenger = now.champion, now.challenger
         if champion is None:
-            return None
+            return now
         if not self._is_whole(champion) and self._load_or_fall_back(champion) != champion:
             return self._resolve()  # of the tables as they stand now
         if challenger is None or self._loads(challenger):
-            return _Resolved(champion, challenger, traffic)
-        return _Resolved(champion, None, Traffic())
+            return now
+        return now._replace(challenger=None, traffic=Traffic())
 
     def _load_or_fall_back(self, champion: Deployment) -> Deployment:
         """The champion, verified, or what takes its place: recorded, and alerted, as batch scoring does it."""

@@ -26,7 +26,7 @@ class ServedModel:
 class DeploymentFile:
     """`sequence` counts what was written before. `last_label_at`: when the newest label became known;
     `model_trained_at`: up to when the champion has seen labels; `base_rate`: how many of the leads that it was trained on
-    converted, which is what is answered when no model can."""
+    converted, which is what is answered when no model can. `next_up`: who may be the champion from one moment to the next."""
 
     sequence: int
     written_at: datetime
@@ -36,6 +36,7 @@ class DeploymentFile:
     last_label_at: datetime | None
     model_trained_at: datetime | None
     base_rate: float | None
+    next_up: tuple[ServedModel, ...] = ()
 
     @property
     def shadow(self) -> ServedModel | None:
@@ -56,7 +57,7 @@ class DeploymentFile:
 
     def _told(self) -> tuple[Any, ...]:
         models = self.champion, self.challenger, self.traffic
-        return *models, self.last_label_at, self.model_trained_at, self.base_rate
+        return *models, self.last_label_at, self.model_trained_at, self.base_rate, self.next_up
 
     @classmethod
     def of_bytes(cls, content: bytes, path: Path) -> Self:
@@ -77,6 +78,8 @@ class DeploymentFile:
                 last_label_at=_moment(told["last_label_at"]),
                 model_trained_at=_moment(told["model_trained_at"]),
                 base_rate=told["base_rate"],
+                # A file of an earlier version of this product says nothing of them.
+                next_up=tuple(ServedModel(**model) for model in told.get("next_up", ())),
             )
         except (ValueError, TypeError, KeyError, AttributeError) as problem:
             raise ServingError(

@@ -64,7 +64,7 @@ class _Following:
     def __init__(self, home: Home, breaker: Breaker) -> None:
         self._home = home
         self._breaker = breaker
-        self._loaded: dict[str, LoadedModel] = {}
+        self._loaded: dict[ServedModel, LoadedModel] = {}
         self._seen: dict[Path, tuple[object, str | None]] = {}
 
     def _try(self, path: Path, follow: Callable[[Path], None]) -> str | None:
@@ -85,14 +85,13 @@ class _Following:
         return problem
 
     def _model(self, served: ServedModel) -> LoadedModel:
-        known = self._loaded.get(served.fingerprint)
-        if known is None or known.version != served.version:
-            known = load_model(self._home.data, served, self._breaker)
-            self._loaded[served.fingerprint] = known
+        known = self._loaded.get(served)
+        if known is None:
+            known = self._loaded[served] = load_model(self._home.data, served, self._breaker)
         return known
 
-    def _let_go_of_all_but(self, *kept: LoadedModel | None) -> None:
-        self._loaded = {fingerprint: model for fingerprint, model in self._loaded.items() if model in kept}
+    def _let_go_of_all_but(self, *kept: ServedModel | None) -> None:
+        self._loaded = {served: model for served, model in self._loaded.items() if served in kept}
 
 
 class Follower(_Following):
@@ -103,7 +102,8 @@ class Follower(_Following):
         self._moments = moments
         self._ending = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._before: LoadedModel | None = None
+        self._before: ServedModel | None = None
+        self._next_up: list[ServedModel] = []
         self.live: Live | None = None
         self.keys = KeyRing()
         self.problem: str | None = None
@@ -134,6 +134,18 @@ class Follower(_Following):
     def _go_on(self) -> None:
         while not self._ending.wait(_LOOK_SECONDS):
             self.look()
+            self._prepare()
+
+    def _prepare(self) -> None:
+        """Load one of those that may be the champion next: who promotes or rolls back then waits for a swap only."""
+        if not self._next_up:
+            return
+        served = self._next_up.pop(0)
+        try:
+            with isolated:
+                self._model(served)
+        except Fault as fault:  # it matters when it is to answer, and is told then
+            _LOG.info("v%s is not ready: %s", served.version, fault)
 
     def _keep_warm(self) -> None:
         """Nobody who asks why a lead has its score is the first one to ask."""
@@ -157,10 +169,11 @@ class Follower(_Following):
         # The shadow is asked by a process of its own.
         challenger = None if told.challenger is None or told.shadow else self._model(told.challenger)
         if self.live is not None and self.live.champion is not champion:
-            self._before = self.live.champion
+            self._before = self.live.deployment.champion
         self.live = Live(told, champion, challenger)
-        # Whoever rolls back is in a hurry: the champion before this one need not be loaded again.
-        self._let_go_of_all_but(champion, challenger, self._before)
+        # Whoever goes back, or forward again, is in a hurry: the champion before this one need not be loaded again.
+        self._let_go_of_all_but(told.champion, told.challenger, self._before, *told.next_up)
+        self._next_up = [served for served in told.next_up if served not in self._loaded]
 
     def _follow_keys(self, path: Path) -> None:
         self.keys = keys.read_keys(path)
@@ -182,7 +195,7 @@ class ShadowFollower(_Following):
         told = DeploymentFile.read(path)
         if told is not None:
             self.model = None if told.shadow is None else self._model(told.shadow)
-            self._let_go_of_all_but(self.model)
+            self._let_go_of_all_but(told.shadow)
 
 
 def load_model(data: Path, served: ServedModel, breaker: Breaker) -> LoadedModel:

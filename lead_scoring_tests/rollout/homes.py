@@ -169,9 +169,9 @@ class RolloutHome:
 
     def traffic(self) -> tuple[int | None, int | None, str, int]:
         """Champion, challenger, mode and share that the API is told of."""
-        champion, challenger, traffic = traffic_now(self.house)
-        versions = (None if found is None else found.version for found in (champion, challenger))
-        return (*versions, traffic.mode, traffic.share_bp)  # type: ignore[return-value]
+        now = traffic_now(self.house)
+        versions = (None if found is None else found.version for found in (now.champion, now.challenger))
+        return (*versions, now.traffic.mode, now.traffic.share_bp)  # type: ignore[return-value]
 
     def _append(self, table: str, rows: list[dict[str, Any]]) -> None:
         period = self.house.settings.calendar.containing(self.now).key

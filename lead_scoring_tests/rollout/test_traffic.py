@@ -25,6 +25,10 @@ def put(home: RolloutHome, **changes: Any) -> None:
     rollouts.append(replace(home.rollout, **changes), "moved", home.now, "a test", "because")
 
 
+def next_up(home: RolloutHome) -> tuple[int, ...]:
+    return tuple(step.version for step in traffic_now(home.house).next_up)
+
+
 def test_the_candidate_in_staging_is_the_shadow(home: RolloutHome) -> None:
     assert home.traffic() == (1, None, "champion_only", 0)
     home.propose(2)
@@ -35,14 +39,16 @@ def test_a_rollout_says_who_gets_what(home: RolloutHome) -> None:
     home.propose(2)
     conducting.start(home.house, 2, "mona", "it is better")
     assert home.traffic() == (1, 2, "shadow", 0)
+    assert next_up(home) == (2,)
     put(home, state="canary", step=1, share_bp=500)
     assert home.traffic() == (1, 2, "canary", 500)
-    traffic = traffic_now(home.house)[2]
+    traffic = traffic_now(home.house).traffic
     assert (traffic.salt, traffic.rollout_id) == ("rollout-1-v2", "rollout-1-v2")
     put(home, state="held", step=3, share_bp=5_000)
     assert home.traffic() == (1, 2, "canary", 5_000)
-    home.propose(3)  # a newer candidate waits, and changes nothing
+    home.propose(3)  # a newer candidate waits, and changes nothing but who may come next
     assert home.traffic() == (1, 2, "canary", 5_000)
+    assert next_up(home) == (3,)
     put(home, state="rolled_back", share_bp=0)
     assert home.traffic() == (1, 3, "shadow", 0)
 
@@ -124,7 +130,7 @@ def test_while_an_experiment_runs_no_rollout_begins(home: RolloutHome) -> None:
     home.propose(2)
     home.house.lakehouse.append("experiments", pa.Table.from_pylist([EXPERIMENT]))
     told = Traffic("experiment", 5_000, "march-1", experiment_id="march", exploration_bp=100)
-    assert traffic_now(home.house)[2] == told
+    assert traffic_now(home.house).traffic == told
     assert home.traffic()[:2] == (1, 2)
     with pytest.raises(RolloutError, match="experiment march is running, expected none beside a rollout"):
         conducting.start(home.house, 2, "mona", "it is better")

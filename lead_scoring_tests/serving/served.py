@@ -79,6 +79,7 @@ class Served:
             last_label_at=more.get("last_label_at"),
             model_trained_at=datetime(2008, 12, 1, tzinfo=UTC),
             base_rate=more.get("base_rate", BASE_RATE),
+            next_up=more.get("next_up", ()),
         ).write(path)
 
     def set_serving(self, yaml: str) -> None:

@@ -2,6 +2,9 @@
 
 import json
 import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,6 +44,7 @@ FILES = st.builds(
     last_label_at=MOMENTS,
     model_trained_at=MOMENTS,
     base_rate=st.none() | st.floats(0, 1),
+    next_up=st.lists(MODELS, max_size=3).map(tuple),
 )
 
 
@@ -130,6 +134,42 @@ def test_a_rollback_waits_for_no_model_to_load(served: Served, monkeypatch: pyte
         assert follower.live is not None
         assert follower.live.champion.version == champion
     assert loaded == [1, 2, 3, 3, 1]
+
+
+def test_who_may_be_the_champion_next_is_loaded_before_he_is(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A damaged one, or one that is not there, disturbs nobody before it is to answer."""
+    loaded: dict[int, str] = {}
+
+    def load(data: Path, model: ServedModel, breaker: Breaker) -> LoadedModel:
+        assert model.version not in loaded
+        loaded[model.version] = threading.current_thread().name
+        return load_model(data, model, breaker)
+
+    monkeypatch.setattr(following, "load_model", load)
+    gone = replace(served.models[1], version=9, bundle="models/nowhere")
+    served.deploy(1, next_up=(gone, served.models[2], served.models[3]))
+    follower = follower_of(served)
+    follower.start()
+    try:
+        assert follower.live is not None
+        wait_until(lambda: 3 in loaded)
+        # The first answer waits for the champion alone.
+        assert [*loaded.items()] == [(1, "MainThread"), (9, "follower"), (2, "follower"), (3, "follower")]
+        assert (follower.live.champion.version, follower.problem) == (1, None)
+        served.deploy(3, next_up=(served.models[1],))
+        wait_until(lambda: follower.live is not None and follower.live.champion.version == 3)
+        served.deploy(1)
+        wait_until(lambda: follower.live is not None and follower.live.champion.version == 1)
+    finally:
+        follower.end()
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    for _ in range(1_000):
+        if is_so():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it did not happen within 10 s")
 
 
 def test_each_champion_explains_a_lead_before_anybody_asks_why(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,14 +298,31 @@ def test_the_agent_brings_what_the_tables_say(world: World) -> None:
 
 
 def test_who_waits_in_staging_is_the_shadow(world: World) -> None:
-    from dataclasses import replace
-
     world.promote(1)
     assert Deployments(world.house.lakehouse).record(replace(world.version(2), action="proposed"))
     found = ModelAgent(world.house).look()
     assert found is not None
     assert found.challenger is not None
     assert (found.challenger.version, found.traffic.mode) == (2, "shadow")
+
+
+def test_the_agent_tells_who_may_be_the_champion_next(world: World) -> None:
+    """What waits in staging, and what a rollback brings back, by the same rule."""
+
+    def next_up() -> list[int]:
+        found = ModelAgent(world.house).look()
+        assert found is not None
+        return [model.version for model in found.next_up]
+
+    world.promote(1)
+    assert next_up() == []
+    world.promote(2)
+    assert next_up() == [1]
+    assert Deployments(world.house.lakehouse).record(replace(world.version(3), action="proposed"))
+    assert next_up() == [3, 1]
+    roll_back(world.house, "Mona", "worse")
+    assert world.live() == 1
+    assert next_up() == [3]  # v2 was left; nothing was live before v1
 
 
 def test_of_a_damaged_champion_the_version_before_is_served_and_people_are_told(world: World) -> None:
@@ -292,8 +349,6 @@ def test_where_no_version_loads_the_file_stays_and_the_alert_is_critical(world: 
 
 
 def test_a_damaged_challenger_gets_no_leads(world: World) -> None:
-    from dataclasses import replace
-
     world.promote(1)
     assert Deployments(world.house.lakehouse).record(replace(world.version(2), action="proposed"))
     world.damage(2)
