@@ -105,7 +105,8 @@ class Encoder:
         # Found in the bytes, an infinite number may be two halves of others; missing is decided by `_single`.
         if _INFINITE in packed or _MINUS_INFINITE in packed:
             return _single(np.array(row, np.float64))
-        return np.frombuffer(packed, np.float32)
+        # Writable, as the rows of a matrix are: for Numba the two are types, and each would be compiled.
+        return np.frombuffer(bytearray(packed), np.float32)
 
     def encode_rows(self, rows: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.float32]:
         """`encode_row` of each, as a matrix."""

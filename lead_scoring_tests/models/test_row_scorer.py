@@ -4,6 +4,7 @@ import math
 import struct
 from typing import Any
 
+import numba
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -37,6 +38,14 @@ def test_a_row_is_encoded_as_a_table_is(x: Any, y: Any, colour: str | None) -> N
     assert np.array_equal(found, frame, equal_nan=True)
     assert np.array_equal(ENCODER.encode_rows([row, row]), np.concatenate([frame, frame]), equal_nan=True)
     assert not np.isinf(found).any()
+
+
+@pytest.mark.parametrize("x", [1.0, None, math.inf, 1e39])
+def test_what_is_compiled_for_tables_serves_rows_as_well(x: float | None) -> None:
+    """Another type of array would be compiled once more, when a server loads the first trees of its machine: for seconds."""
+    row = {"x": x, "y": 2, "colour": "red"}
+    assert numba.typeof(ENCODER.encode_row(row)) == numba.typeof(ENCODER.encode_rows([row])[0])
+    assert numba.typeof(ENCODER.encode_row(row)[None]) == numba.typeof(ENCODER.encode_rows([row]))
 
 
 def test_a_missing_feature_is_no_null() -> None:
