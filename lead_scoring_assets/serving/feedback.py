@@ -4,6 +4,7 @@ What was predicted for the lead is looked up in the prediction log when feedback
 """
 
 import hashlib
+import re
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self, cast
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from lead_scoring_assets.contracts.columns import OUTCOMES
 from lead_scoring_assets.serving.lead_request import details_of
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pydantic.config import JsonDict
 
 FILE = "feedback.sqlite"
+_CENTURIES = "^(19|2[0-9])[0-9]{2}-"
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 # The same that `_value_with_currency` says, for the OpenAPI document.
 _TOGETHER = {
@@ -35,7 +37,7 @@ _TOGETHER = {
 _EXPECTED = {
     "lead_id": "expected a text of 1 to 128 characters",
     "outcome": f"expected one of {', '.join(OUTCOMES)}",
-    "outcome_at": "expected a moment with its time zone, such as 2024-05-31T09:30:00Z",
+    "outcome_at": "expected a moment from 1900 to 2999 with its time zone, such as 2024-05-31T09:30:00Z",
     "deal_value": "expected a number from 0 to 1e12, or null; with its currency",
     "currency": "expected three capital letters such as AED; with a deal_value",
     "reason": "expected a text of up to 2,000 characters, or null",
@@ -43,6 +45,13 @@ _EXPECTED = {
     "idempotency_key": "expected a text of 1 to 200 characters that names this feedback",
     "(the whole body)": "expected one JSON object; deal_value and currency go together",
 }
+
+
+def _of_these_centuries(told: object) -> object:
+    """In UTC it has to be a moment as well, which at either end of the calendar it is not; and seconds alone are no date."""
+    if not isinstance(told, str) or not re.match(_CENTURIES, told):
+        raise ValueError("no text that begins with a year from 1900 to 2999")
+    return told
 
 
 class Feedback(BaseModel):
@@ -54,7 +63,11 @@ class Feedback(BaseModel):
 
     lead_id: Name
     outcome: Literal[OUTCOMES]  # type: ignore[valid-type]  # the registry's own
-    outcome_at: AwareDatetime
+    outcome_at: Annotated[
+        AwareDatetime,
+        BeforeValidator(_of_these_centuries),
+        Field(strict=False, json_schema_extra={"pattern": _CENTURIES}),
+    ]
     deal_value: Annotated[float, Field(ge=0, le=1e12)] | None = None
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] | None = None
     reason: Annotated[str, Field(max_length=2_000)] | None = None
@@ -69,7 +82,7 @@ class Feedback(BaseModel):
 
     @property
     def outcome_at_utc(self) -> str:
-        """As records have it; OverflowError where it lies outside of the years that there are."""
+        """As records have it."""
         return self.outcome_at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
@@ -80,13 +93,9 @@ def read_feedback(body: bytes) -> Feedback:
         Refused: 422 with the names of the fields that are wrong.
     """
     try:
-        feedback = Feedback.model_validate_json(body)
-        feedback.outcome_at_utc  # noqa: B018
+        return Feedback.model_validate_json(body)
     except ValidationError as problem:
         raise Refused(422, "validation", details_of(problem, _EXPECTED)) from None
-    except OverflowError:
-        raise Refused(422, "validation", [{"field": "outcome_at", "problem": _EXPECTED["outcome_at"]}]) from None
-    return feedback
 
 
 class FeedbackBook:

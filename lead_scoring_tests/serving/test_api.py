@@ -210,7 +210,8 @@ def test_feedback_is_recorded_once_however_often_and_wherever_it_is_sent(served:
     ("field", "value"),
     [
         ("outcome", "won"), ("outcome", None), ("outcome_at", "2008-12-24T10:00:00"), ("outcome_at", "yesterday"),
-        ("outcome_at", "0001-01-01T00:00:00+14:00"), ("outcome_at", 7), ("deal_value", -1), ("deal_value", 10),
+        ("outcome_at", "1899-12-31T00:00:00-14:00"), ("outcome_at", "3000-01-01T00:00:00+14:00"), ("outcome_at", "1700000000"),
+        ("outcome_at", 7), ("deal_value", -1), ("deal_value", 10),
         ("deal_value", "10"), ("currency", "AED"), ("predicted_score", 0.9), ("lead_id", ""), ("reason", "x" * 2_001),
         ("idempotency_key", ""),
     ],
