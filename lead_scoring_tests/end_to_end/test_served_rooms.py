@@ -83,7 +83,7 @@ class House(RolloutHome):
         """Wait until the API does what the tables say."""
 
         def has_followed() -> bool:
-            champion, challenger, traffic = traffic_now(self.house)
+            champion, challenger, traffic, _ = traffic_now(self.house)
             file = DeploymentFile.read(self.house.home.serving / FILE)
             assert champion is not None
             if file is None or self.health()["deployment_sequence"] != file.sequence:

@@ -176,7 +176,7 @@ def test_another_champion_ends_it_at_once_because_the_control_is_no_longer_the_s
 def test_a_treatment_that_a_person_rejected_ends_it_with_the_reason(house: House) -> None:
     experiment = house.started()
     house.deploy(2, "rejected")
-    assert traffic_now(house.installation)[1:] == (None, Traffic())
+    assert traffic_now(house.installation)[1:3] == (None, Traffic())
     request = tick(house)
     assert isinstance(request, dg.RunRequest)
     assert told(read(house))["state"] == "blocked"
@@ -187,7 +187,7 @@ def test_a_treatment_that_a_person_rejected_ends_it_with_the_reason(house: House
 def test_against_the_process_it_matters_to_nobody_who_is_champion(house: House) -> None:
     experiment = house.plan(Wanted(1, control="process"))
     transitions.start(house.installation, experiment.experiment_id, "Mona", "does a score help at all?")
-    champion, challenger, traffic = traffic_now(house.installation)
+    champion, challenger, traffic, _ = traffic_now(house.installation)
     assert champion is not None
     assert challenger is not None
     assert (champion.version, challenger.version, traffic) == (1, 1, experiment.traffic)
@@ -195,4 +195,4 @@ def test_against_the_process_it_matters_to_nobody_who_is_champion(house: House) 
     running = Experiments(house.installation.lakehouse).running()
     assert running is not None
     assert why_overtaken(house.installation, running) is None
-    assert traffic_now(house.installation)[1] == challenger
+    assert traffic_now(house.installation).challenger == challenger

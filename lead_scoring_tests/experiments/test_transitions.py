@@ -66,12 +66,12 @@ def test_each_experiment_has_a_name_and_a_salt_of_its_own(house: House) -> None:
 
 def test_while_it_runs_the_api_draws_by_it_and_no_longer(house: House) -> None:
     experiment = house.started()
-    champion, challenger, traffic = traffic_now(house.installation)
+    champion, challenger, traffic, _ = traffic_now(house.installation)
     assert champion is not None
     assert challenger is not None
     assert (champion.version, challenger.version, traffic) == (1, 2, experiment.traffic)
     transitions.stop(house.installation, experiment.experiment_id, "Mona", "enough")
-    assert traffic_now(house.installation)[2].mode == "shadow"
+    assert traffic_now(house.installation).traffic.mode == "shadow"
 
 
 def test_two_experiments_do_not_run_at_once(house: House) -> None:
