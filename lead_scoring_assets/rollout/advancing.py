@@ -145,7 +145,9 @@ def _as_known(evidence: Evidence) -> str:
         return "(no label is known)"
     covered = "" if isnan(evidence.label_coverage) else f", label coverage {evidence.label_coverage:.0%}"
     if evidence.label_coverage == 0:
-        covered += " (a label is of a lead that has landed in raw_leads, by the same lead_id, and known after its score)"
+        covered += (
+            " (a label is of a lead that has landed in raw_leads, by the same lead_id, and known after its score)"
+        )
     return f"as known on {evidence.labels_as_of:%Y-%m-%d}{covered}"
 
 
