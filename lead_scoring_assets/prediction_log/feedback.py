@@ -19,6 +19,7 @@ from lead_scoring_assets.lakehouse.tables import Lakehouse
 from lead_scoring_assets.leads.ingestion import FILES
 from lead_scoring_assets.leads.landing import Landing
 from lead_scoring_assets.periods import Period
+from lead_scoring_assets.prediction_log.records import CLOCKS_APART
 from lead_scoring_assets.prediction_log.segments import Line
 from lead_scoring_assets.prediction_log.tables import FEEDBACK, rejected_row
 from lead_scoring_assets.settings import Settings
@@ -139,7 +140,8 @@ def _as_export(rows: Iterable[Row], settings: Settings, period: Period) -> bytes
     """JSON lines as the source of outcomes is read: under its names, in its words, with its form of times.
 
     What was said when the period before had closed already is known from the first minute of this one. Said by its own
-    moment it would be late, which is known at the period's end: where a month is a period, a month later.
+    moment it would be late, which is known at the period's end: where a month is a period, a month later. What happened a
+    moment ahead of our clock is known when it happened, as the contract wants it.
     """
     source = settings.sources.outcomes
     names = {ours: theirs for theirs, ours in source.rename.items()}
@@ -153,11 +155,12 @@ def _as_export(rows: Iterable[Row], settings: Settings, period: Period) -> bytes
 
     told = []
     for row in rows:
+        known_at = max(row["at"], period.start + _MINUTE, min(row["outcome_at"], row["at"] + CLOCKS_APART))
         export = {
             "lead_id": row["lead_id"],
             "outcome": words.get(row["outcome"], row["outcome"]),
             "outcome_at": written(row["outcome_at"]),
-            "known_at": written(max(row["at"], period.start + _MINUTE)),
+            "known_at": written(known_at),
             "reason": row["reason"],
             "rep": row["rep"],
             "deal_value": row["deal_value"],

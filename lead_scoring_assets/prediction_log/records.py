@@ -4,6 +4,7 @@ A record is a dict whose type says what it holds: it becomes a line for every an
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
@@ -12,6 +13,8 @@ from typing_extensions import TypedDict
 
 from lead_scoring_assets.errors import PredictionLogError
 
+CLOCKS_APART = timedelta(minutes=5)
+"""By how much a caller's clock may be ahead of ours: what it says has happened by then is no prophecy."""
 Source = Literal["model", "fallback"]
 Arm = Literal["champion", "challenger", "process"]
 ShadowOutcome = Literal["scored", "failed", "timeout", "dropped", "not_finite"]

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic_core import from_json, to_json
 
 from lead_scoring_assets.contracts.columns import Registry
-from lead_scoring_assets.prediction_log.records import FeedbackRecord, line_of
+from lead_scoring_assets.prediction_log.records import CLOCKS_APART, FeedbackRecord, line_of
 from lead_scoring_assets.serving.answers import Written, answer_of, record_of_score
 from lead_scoring_assets.serving.counts import Counts
 from lead_scoring_assets.serving.faults import Fault, isolated
@@ -244,6 +244,10 @@ class Endpoints:
         asked.refuse_query()
         feedback = read_feedback(asked.body)
         parts, now = self._parts, self._parts.moments.now()
+        if feedback.outcome_at > now + CLOCKS_APART:
+            # Taken in it would be rejected, because nobody knows an outcome before it happens, and the lead would count as lost.
+            problem = f"expected a moment that has passed: here it is {now.isoformat()}"
+            raise Refused(409, "not_yet", [{"field": "outcome_at", "problem": problem}])
         record: FeedbackRecord = {
             "kind": "feedback",
             "request_id": asked.request_id,

@@ -96,7 +96,13 @@ def paths(lead: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
             "is_new": {"type": "boolean"},
         },
     }
-    feedback = _post("Say what became of a lead", "feedback", Feedback.model_json_schema(), recorded, {409: "conflict"})
+    feedback = _post(
+        "Say what became of a lead",
+        "feedback",
+        Feedback.model_json_schema(),
+        recorded,
+        {409: "conflict, or not_yet: by this system's clock it has not happened"},
+    )
     return {
         "/predict": predict,
         "/score-lead": {"post": {**predict["post"], "operationId": "score_lead"}},

@@ -20,6 +20,7 @@ WORDS: Mapping[str, str] = {
     "no_model": "no model is loaded yet: try again in a moment, and see /health",
     "log": "the prediction log cannot be written, so that the request was not answered; send it again",
     "conflict": "this idempotency key was used for another feedback",
+    "not_yet": "the outcome lies in the future by this system's clock; send it once it has happened",
     "explanation": "the score could not be explained; it is still to be had from /predict",
     "disconnected": "the connection ended before the request did",
     "internal": "the request could not be answered; its id is in the server's log",

@@ -43,6 +43,16 @@ def test_a_correction_is_the_next_version(tmp_path: Path) -> None:
     assert str(rows[0]["source_file"]).startswith("outcomes/2009-03/feedback-w0-")
 
 
+@pytest.mark.parametrize("form", [None, {"\nlabels:\n": THEIR_FORM}], ids=["ours", "theirs, in minutes"])
+def test_what_a_clock_ahead_of_ours_says_is_known_when_it_happened(tmp_path: Path, form: dict[str, str] | None) -> None:
+    world = World.make(tmp_path / "a home", form)
+    ahead = NOW + timedelta(minutes=4)
+    world.log(feedback(1, outcome_at=moment(ahead)))
+    ingest(world.house, world.source)
+    [row] = outcomes(world)
+    assert (row["outcome_at"], row["known_at"]) == (ahead, ahead)
+
+
 def test_what_breaks_the_contract_is_rejected_with_its_reason(tmp_path: Path) -> None:
     world = World.make(tmp_path / "a home")
     world.log(

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
@@ -204,6 +204,17 @@ def test_feedback_is_recorded_once_however_often_and_wherever_it_is_sent(served:
     kept = sorted(served.records("feedback"), key=lambda record: record["idempotency_key"])
     assert [record["idempotency_key"] for record in kept] == ["k-1", "k-2"]
     assert kept[0]["outcome_at"] == "2008-12-24T06:00:00.000000+00:00"
+
+
+def test_an_outcome_that_has_not_happened_is_not_taken(served: Served) -> None:
+    """It would be rejected later, and the lead count as lost. A caller's clock may be minutes ahead of ours."""
+    ahead = [(NOW + timedelta(minutes=minutes)).isoformat() for minutes in (4, 6)]
+    with served.client() as client:
+        soon, later = (client.send("/feedback", {**FEEDBACK, "outcome_at": at, "idempotency_key": at}) for at in ahead)
+    assert (soon.status_code, later.status_code, later.json()["error"]) == (200, 409, "not_yet")
+    [detail] = later.json()["details"]
+    assert detail["problem"].endswith(f"here it is {NOW.isoformat()}")
+    assert [record["idempotency_key"] for record in served.records("feedback")] == ahead[:1]
 
 
 @pytest.mark.parametrize(
