@@ -24,8 +24,10 @@ class RowScorer:
         self._encode = scorer.encoder.encode_row
         self._calibrated = scorer.calibrator.probability
         own = scorer.learner.row_margin()
-        if own is not None and any(own(row) != self._by_library(row) for row in map(self._encode, golden)):
-            own = None
+        if own is not None:
+            rows = scorer.encoder.encode_rows(golden)
+            if any(own(row) != margin for row, margin in zip(rows, scorer.learner.margins(rows).tolist(), strict=True)):
+                own = None
         self.path: Path = "library" if own is None else "one_row"
         self._margin = own or self._by_library
 

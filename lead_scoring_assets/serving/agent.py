@@ -85,8 +85,9 @@ class ModelAgent:
 
     def _follow(self) -> None:
         # The first trees are verified by it, and importing takes longer than all the rest.
-        from lead_scoring_assets.models.learners import kernel  # noqa: F401
+        from lead_scoring_assets.models.learners import kernel
 
+        kernel.wake()
         seen: Sequence[object] = ()
         waited = 0.0
         while not self._ending.is_set():

@@ -149,8 +149,9 @@ class Follower(_Following):
 
     def _keep_warm(self) -> None:
         """Nobody who asks why a lead has its score is the first one to ask; and no first trees wait for what they need."""
-        from lead_scoring_assets.models.learners import kernel  # noqa: F401
+        from lead_scoring_assets.models.learners import kernel
 
+        kernel.wake()
         warm: LoadedModel | None = None
         while not self._ending.wait(_LOOK_SECONDS):
             live = self.live

@@ -1,6 +1,9 @@
 """The tables of bit masks: XGBoost's and LightGBM's own margins, bit for bit, whatever the trees and the rows."""
 
+import subprocess
+import sys
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import lightgbm
@@ -20,7 +23,7 @@ from lead_scoring_assets.models.learners import (
     xgboost_trees,
 )
 from lead_scoring_assets.models.learners.forest import Forest
-from lead_scoring_assets.models.learners.trees import Tree
+from lead_scoring_assets.models.learners.trees import LEAF, Trees
 
 TYPES = ["q", "q", "q", "c", "c"]
 CATEGORIES = (3, 40)
@@ -174,6 +177,38 @@ def test_trees_with_a_circle_are_refused() -> None:
         xgboost_file.read_forest(looped)
 
 
+def test_a_child_that_is_no_node_of_its_tree_is_refused() -> None:
+    content = bytes(grown(rounds=2).save_raw("ubj"))
+    name = b"left_children[$l#L"
+    start = content.index(name) + len(name) + 8
+    strange = content[:start] + (1_000).to_bytes(4) + content[start + 4 :]
+    with pytest.raises(ValueError, match="a tree names a node that it does not have"):
+        xgboost_file.read_forest(strange)
+
+
+def test_a_column_that_the_rows_do_not_have_is_refused() -> None:
+    with pytest.raises(ValueError, match="the trees ask column 4 of 4"):
+        Forest.of(compiled(grown()).trees, 4, np.float32(0))
+
+
+def test_who_has_woken_the_loops_imports_nothing_for_the_first_trees(tmp_path: Path) -> None:
+    """Importing takes seconds on a busy machine, and then the champion before would go on answering for them."""
+    (tmp_path / "model.ubj").write_bytes(bytes(grown().save_raw("ubj")))
+    program = f"""
+import sys
+from pathlib import Path
+from lead_scoring_assets.models.learners import kernel, xgboost_file
+kernel.wake()
+before = set(sys.modules)
+forest = xgboost_file.read_forest(Path({str(tmp_path / "model.ubj")!r}).read_bytes())
+forest.row_margin()
+assert "numba" in before
+print(sorted(set(sys.modules) - before))
+"""
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert told.stdout == "[]\n", told.stdout + told.stderr
+
+
 # LightGBM: thresholds and sums have 64 bits, categories that are named go left, and missing may be taken for 0.
 
 
@@ -294,22 +329,23 @@ def test_contributions_are_lightgbms_own(seed: int, rounds: int, num_leaves: int
     np.testing.assert_allclose(found.contributions(rows), expected, rtol=1e-9, atol=1e-9)
 
 
-def expected_of(tree: Tree, row: np.ndarray, known: set[int], node: int = 0) -> float:
+def expected_of(trees: Trees, row: np.ndarray, known: set[int], node: int) -> float:
     """The value of a leaf; where the column that is asked is not known, both ways, weighed by training rows."""
-    split = tree.splits[node]
-    if split is None:
-        return float(tree.values[node])
-    ways = [tree.left[node], tree.right[node]]
-    if split.column not in known:
-        return sum(tree.covers[way] / tree.covers[node] * expected_of(tree, row, known, way) for way in ways)
-    value = row[split.column]
+    ways = [int(trees.left[node]), int(trees.right[node])]
+    if ways[0] == LEAF:
+        return float(trees.values[node])
+    column = int(trees.columns[node])
+    if column not in known:
+        return sum(trees.covers[way] / trees.covers[node] * expected_of(trees, row, known, way) for way in ways)
+    value, named = row[column], trees.set_of_node[node]
     if np.isnan(value):
-        goes_left = split.missing_goes_left
-    elif split.categories is None:
-        goes_left = bool(value < split.threshold)
+        goes_left = trees.missing_goes_left[node]
+    elif named < 0:
+        goes_left = value < trees.thresholds[node]
     else:
-        goes_left = (int(value) in split.categories) == split.named_go_left
-    return expected_of(tree, row, known, ways[0 if goes_left else 1])
+        start = trees.sets.starts[named]
+        goes_left = (int(value) in trees.sets.values[start : start + trees.sets.sizes[named]]) == trees.named_go_left
+    return expected_of(trees, row, known, ways[0 if goes_left else 1])
 
 
 def test_contributions_are_shapley_values_by_their_definition() -> None:
@@ -319,12 +355,15 @@ def test_contributions_are_shapley_values_by_their_definition() -> None:
     orders = [*permutations(range(len(TYPES)))]
     for row in rows_at_the_edges(booster, 4, 10):
         expected = np.zeros(len(TYPES) + 1)
-        expected[-1] = float(found.base) + sum(expected_of(tree, row, set()) for tree in found.trees)
+
+        def value(known: set[int], row: np.ndarray = row) -> float:
+            return float(found.base) + sum(expected_of(found.trees, row, known, root) for root in found.trees.roots)
+
+        expected[-1] = value(set())
         for order in orders:
             for place, column in enumerate(order):
                 before, after = set(order[:place]), set(order[: place + 1])
-                change = sum(expected_of(t, row, after) - expected_of(t, row, before) for t in found.trees)
-                expected[column] += change / len(orders)
+                expected[column] += (value(after) - value(before)) / len(orders)
         np.testing.assert_allclose(found.contributions(row[None])[0], expected, rtol=0, atol=1e-6)
 
 
@@ -338,6 +377,6 @@ def test_a_forest_of_no_splits_has_a_base_and_no_contributions() -> None:
 
 @pytest.mark.parametrize("threshold", [0.1, 1e-30, -1e-30, 1e300, -3e38, 16777217.0, 3.0])
 def test_a_threshold_of_64_bits_parts_the_numbers_of_32_bits_as_itself(threshold: float) -> None:
-    first = lightgbm_file._first_right(np.float64(threshold))
+    first = lightgbm_file._first_right(np.array([threshold]))[0]
     assert float(first) > threshold
     assert float(np.nextafter(first, np.float32(-np.inf))) <= threshold

@@ -5,7 +5,6 @@ columns leaves one bit in each tree, its leaf. Values of leaves are added as the
 precision.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, Self
@@ -16,7 +15,7 @@ import numpy.typing as npt
 from lead_scoring_assets.errors import ScoringError
 from lead_scoring_assets.models.learners.paths import Paths, adding_up, paths_of
 from lead_scoring_assets.models.learners.row_margin import RowMargin
-from lead_scoring_assets.models.learners.trees import Singles, Split, Tree
+from lead_scoring_assets.models.learners.trees import Layout, Singles, Trees, Whole, starts_of
 
 Masks = npt.NDArray[Any]
 """One bit for each leaf of a tree."""
@@ -29,12 +28,12 @@ _MOST_TABLE_BYTES = 1 << 25
 
 
 class _Parted(NamedTuple):
-    """A split of tree number `tree`, and the leaves that are left on either way."""
+    """Splits of one column: their nodes, their trees, and the leaves that are left on either way."""
 
-    tree: int
-    split: Split
-    kept_left: int
-    kept_right: int
+    nodes: Whole
+    trees: Whole
+    kept_left: Masks
+    kept_right: Masks
 
 
 @dataclass(frozen=True)
@@ -56,34 +55,41 @@ class Forest:
     roots: Masks
     leaves: Sums
     base: Any
-    trees: Sequence[Tree]
+    trees: Trees
 
     @classmethod
-    def of(cls, trees: Sequence[Tree], width: int, base: np.floating[Any]) -> Self | None:
+    def of(cls, trees: Trees, width: int, base: np.floating[Any]) -> Self | None:
         """None for trees of more than 64 leaves, and for tables beyond 32 MiB: their library has to score.
 
         Raises:
-            ValueError, KeyError: these are no trees, or not of so many columns.
+            ValueError: these are no trees, or not of so many columns.
         """
-        asked: dict[int, list[_Parted]] = {position: [] for position in range(width)}
-        found = [_take_apart(tree, number, asked) for number, tree in enumerate(trees)]
-        most = max(map(len, found), default=1)
+        layout = trees.layout
+        counts = layout.below[trees.roots]
+        most = int(counts.max(initial=1))
         bits = next((bits for bits in _WIDTHS if bits >= most), None)
-        named = {position: _named(splits) for position, splits in asked.items() if splits}
-        if bits is None or sum(map(len, named.values())) * len(trees) * bits // 8 > _MOST_TABLE_BYTES:
+        if bits is None:
             return None
-        leaves = np.zeros((len(found), most), base.dtype)
-        for tree, values in enumerate(found):
-            leaves[tree, : len(values)] = values
-        roots = np.array([(1 << len(values)) - 1 for values in found], f"u{bits // 8}")
-        masks = [_masks(asked[position], bins, roots) for position, bins in named.items()]
-        is_number = [asked[position][0].split.categories is None for position in named]
+        asked = _asked(trees, np.dtype(f"u{bits // 8}"))
+        if asked and not 0 <= min(asked) <= max(asked) < width:
+            raise ValueError(f"the trees ask column {max(asked)} of {width}")
+        named = {position: _named(trees, parted.nodes) for position, parted in asked.items()}
+        if sum(map(len, named.values())) * len(counts) * bits // 8 > _MOST_TABLE_BYTES:
+            return None
+        leaves = np.zeros((len(counts), most), base.dtype)
+        leaves[layout.trees[layout.leaves], layout.first[layout.leaves]] = trees.values[layout.leaves]
+        roots = _ones(counts).astype(f"u{bits // 8}")
+        masks = [_masks(trees, parted, named[position], roots) for position, parted in asked.items()]
+        is_number = [bool(trees.set_of_node[parted.nodes[0]] < 0) for parted in asked.values()]
         thresholds = [bins for bins, is_its in zip(named.values(), is_number, strict=True) if is_its]
         lengths = [len(bins) if is_its else -len(bins) for bins, is_its in zip(named.values(), is_number, strict=True)]
-        columns = zip(named, _starts([max(0, n) for n in lengths]), lengths, _starts(map(len, masks)), strict=True)
+        first_thresholds = starts_of(np.array([max(0, n) for n in lengths], np.int64))
+        first_masks = starts_of(np.array([len(its) for its in masks], np.int64))
         return cls(
             width=width,
-            columns=np.array([*columns], np.int64).reshape(-1, 4),
+            columns=np.array([*zip(named, first_thresholds, lengths, first_masks, strict=True)], np.int64).reshape(
+                -1, 4
+            ),
             thresholds=np.concatenate([np.empty(0, np.float32), *thresholds]),
             masks=np.concatenate([np.empty((0, len(roots)), roots.dtype), *masks]),
             roots=roots,
@@ -148,52 +154,56 @@ class Forest:
             raise ScoringError(f"the trees read {self.width} columns, found a matrix of {found}; train again.")
 
 
-def _take_apart(tree: Tree, number: int, asked: dict[int, list[_Parted]]) -> Sums:
-    """The values of a tree's leaves from left to right; its splits are appended to those of their columns."""
-    leaves, parted = tree.parted()
-    everywhere = (1 << len(leaves)) - 1
-    for split, left, right in parted:
-        asked[split.column].append(_Parted(number, split, everywhere & ~right, everywhere & ~left))
-    return tree.values[leaves]
-
-
-def _named(parted: Sequence[_Parted]) -> npt.NDArray[Any]:
-    """What tells the bins of a column apart: its thresholds, rising, or the categories up to the last that a split names."""
-    if parted[0].split.categories is None:
-        return np.unique(_thresholds(parted))
-    return np.arange(
-        1 + max(int(its.split.categories.max(initial=-1)) for its in parted if its.split.categories is not None)
+def _asked(trees: Trees, kind: np.dtype[Any]) -> dict[int, _Parted]:
+    """The splits of each column that is asked, by its position."""
+    layout, nodes = trees.layout, trees.layout.splits
+    nodes = nodes[np.argsort(trees.columns[nodes], kind="stable")]
+    left, right = trees.left[nodes], trees.right[nodes]
+    everywhere = _ones(layout.below[trees.roots])[layout.trees[nodes]]
+    parts = (
+        nodes,
+        layout.trees[nodes],
+        (everywhere & ~_leaves_below(layout, right)).astype(kind),
+        (everywhere & ~_leaves_below(layout, left)).astype(kind),
     )
+    positions, starts = np.unique(trees.columns[nodes], return_index=True)
+    split = zip(*(np.split(part, starts[1:]) for part in parts), strict=True)
+    return {position: _Parted(*part) for position, part in zip(positions.tolist(), split, strict=False)}
 
 
-def _thresholds(parted: Sequence[_Parted]) -> Singles:
-    return np.array([its.split.threshold for its in parted], np.float32)
+def _leaves_below(layout: Layout, nodes: Whole) -> Masks:
+    """As bits, the first leaf of the tree the lowest."""
+    return _ones(layout.below[nodes]) << layout.first[nodes].astype(np.uint64)
 
 
-def _masks(parted: Sequence[_Parted], named: npt.NDArray[Any], roots: Masks) -> Masks:
+def _ones(counts: Whole) -> Masks:
+    """So many of the lowest bits, 1 to 64."""
+    return np.uint64(0xFFFFFFFFFFFFFFFF) >> (64 - counts).astype(np.uint64)
+
+
+def _named(trees: Trees, nodes: Whole) -> npt.NDArray[Any]:
+    """What tells the bins of a column apart: its thresholds, rising, or the categories up to the last that a split names."""
+    sets = trees.set_of_node[nodes]
+    if sets[0] < 0:
+        return np.unique(trees.thresholds[nodes])
+    return np.arange(1 + int(trees.sets.of(sets)[1].max(initial=-1)))
+
+
+def _masks(trees: Trees, parted: _Parted, named: npt.NDArray[Any], roots: Masks) -> Masks:
     """Shape (bins, trees); the last bin is for missing."""
-    kind = roots.dtype
-    trees = np.array([its.tree for its in parted])
-    left = np.array([its.kept_left for its in parted], kind)
-    right = np.array([its.kept_right for its in parted], kind)
+    nodes, of_tree, left, right = parted
     masks = np.tile(roots, (len(named) + 2, 1))
-    np.bitwise_and.at(masks[-1], trees, np.where([its.split.missing_goes_left for its in parted], left, right))
-    if parted[0].split.categories is None:
+    np.bitwise_and.at(masks[-1], of_tree, np.where(trees.missing_goes_left[nodes], left, right))
+    sets = trees.set_of_node[nodes]
+    if sets[0] < 0:
         # What a split keeps on its left holds for its own bin and all below it, what it keeps on its right for all above.
-        own = np.searchsorted(named, _thresholds(parted))
+        own = np.searchsorted(named, trees.thresholds[nodes])
         below, above = np.tile(roots, (2, len(named) + 1, 1))
-        np.bitwise_and.at(below.ravel(), own * len(roots) + trees, left)
-        np.bitwise_and.at(above.ravel(), (own + 1) * len(roots) + trees, right)
+        np.bitwise_and.at(below.ravel(), own * len(roots) + of_tree, left)
+        np.bitwise_and.at(above.ravel(), (own + 1) * len(roots) + of_tree, right)
         masks[:-1] = np.bitwise_and.accumulate(below[::-1])[::-1] & np.bitwise_and.accumulate(above)
         return masks
-    goes_left = np.empty((len(parted), len(named) + 1), bool)
-    for place, its in enumerate(parted):
-        goes_left[place] = not its.split.named_go_left
-        goes_left[place, its.split.categories] = its.split.named_go_left
-    np.bitwise_and.at(masks[:-1].T, trees, np.where(goes_left, left[:, None], right[:, None]))
+    goes_left = np.full((len(nodes), len(named) + 1), not trees.named_go_left)
+    goes_left[trees.sets.of(sets)] = trees.named_go_left
+    np.bitwise_and.at(masks[:-1].T, of_tree, np.where(goes_left, left[:, None], right[:, None]))
     return masks
-
-
-def _starts(lengths: Any) -> list[int]:
-    """Where each of the parts begins that stand one after the other."""
-    return [0, *np.cumsum([*lengths]).tolist()][:-1]

@@ -43,6 +43,11 @@ def bin_of(value: Any, start: int, bins: int, thresholds: Any) -> Any:
     return place - start
 
 
+def wake() -> None:
+    """Numba imports most of itself when the first loop is called; who calls this does not leave that to somebody in a hurry."""
+    bin_of(np.float32(0), 0, 0, np.empty(0, np.float32))
+
+
 @_compiled
 def margin(row: Any, columns: Any, thresholds: Any, masks: Any, roots: Any, leaves: Any, base: Any) -> Any:
     """What a row adds up to; arguments as `Forest` holds them, `row` as 32-bit numbers with NaN for missing."""

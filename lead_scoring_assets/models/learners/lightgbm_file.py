@@ -1,13 +1,13 @@
 """The trees in LightGBM's own text, without importing LightGBM."""
 
-from collections.abc import Mapping
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lead_scoring_assets.models.learners.forest import Forest
-from lead_scoring_assets.models.learners.trees import Split, Tree
+from lead_scoring_assets.models.learners.trees import LEAF, Doubles, Sets, Trees, Whole, starts_of
 
 # Bits of `decision_type`: what a node asks, where missing goes, and (two bits) what counts as missing.
 _IS_CATEGORY, _MISSING_GOES_LEFT = 1, 2
@@ -29,66 +29,86 @@ def read_forest(content: str) -> Forest | None:
     trees = [_fields(part) for part in parts]
     if not is_plain or "average_output" in head or any(tree["is_linear"] != "0" for tree in trees):
         return None
-    kinds = {int(kind) >> 2 for tree in trees for kind in tree.get("decision_type", "").split()}
-    if _ZERO_IS_MISSING in kinds:
+    kinds = {kind for tree in trees for kind in tree.get("decision_type", "").split()}
+    if any(int(kind) >> 2 == _ZERO_IS_MISSING for kind in kinds):
         return None
-    return Forest.of([_tree(tree) for tree in trees], int(told["max_feature_idx"]) + 1, np.float64(0))
+    return Forest.of(_trees(trees), int(told["max_feature_idx"]) + 1, np.float64(0))
 
 
 def _fields(text: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 
-def _tree(told: Mapping[str, str]) -> Tree:
-    """Its inner nodes first, then its leaves: LightGBM counts both from 0, and marks a leaf by its complement."""
-    values = _numbers(told["leaf_value"])
-    inner = int(told["num_leaves"]) - 1
-    if inner == 0:
-        return Tree([-1], [-1], [None], values, [1.0])
-    left, right = (
-        [child if child >= 0 else inner + ~child for child in map(int, told[name].split())]
-        for name in ("left_child", "right_child")
+def _trees(told: Sequence[Mapping[str, str]]) -> Trees:
+    """Of each tree its inner nodes first, then its leaves: LightGBM counts both from 0, and marks a leaf by its complement."""
+    grown = [tree for tree in told if tree["num_leaves"] != "1"]  # one that never split tells its value only
+    inner = np.array([int(tree["num_leaves"]) - 1 for tree in told], np.int64)
+    sizes = 2 * inner + 1
+    roots = starts_of(sizes)
+    splits = np.flatnonzero(np.arange(sizes.sum()) - np.repeat(roots, sizes) < np.repeat(inner, sizes))
+    leaves = np.setdiff1d(np.arange(sizes.sum()), splits, assume_unique=True)
+
+    def of_splits(blank: float, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        found = np.full(sizes.sum(), blank, values.dtype)
+        found[splits] = values
+        return found
+
+    def children(name: str) -> Whole:
+        local = _whole(grown, name)
+        first_leaf = np.repeat(inner, inner)
+        return of_splits(LEAF, np.repeat(roots, inner) + np.where(local >= 0, local, first_leaf + ~local))
+
+    thresholds, decisions = _numbers(grown, "threshold"), _whole(grown, "decision_type")
+    is_category = (decisions & _IS_CATEGORY) != 0
+    set_in_tree = np.where(is_category, thresholds, 0).astype(np.int64)
+    counts = np.array([int(tree["num_cat"]) for tree in told], np.int64)
+    sets_before = np.repeat(starts_of(counts), inner)
+    sets = _sets([tree for tree in grown if tree["num_cat"] != "0"])
+    # Missing is then taken for 0.
+    goes_left = np.where(decisions >> 2 == _NOTHING_IS_MISSING, thresholds >= 0, decisions & _MISSING_GOES_LEFT != 0)
+    values, covers = of_splits(0, np.zeros(len(splits))), of_splits(1, _numbers(grown, "internal_count"))
+    values[leaves] = _numbers(told, "leaf_value")
+    covers[leaves[np.repeat(inner > 0, inner + 1)]] = _numbers(grown, "leaf_count")
+    return Trees(
+        roots=roots,
+        left=children("left_child"),
+        right=children("right_child"),
+        columns=of_splits(0, _whole(grown, "split_feature")),
+        thresholds=of_splits(0, _first_right(thresholds)),
+        missing_goes_left=of_splits(0, goes_left & ~is_category),
+        set_of_node=of_splits(-1, np.where(is_category, sets_before + set_in_tree, -1)),
+        sets=sets,
+        named_go_left=True,
+        values=values,
+        covers=covers,
     )
-    named = _named(told) if told["num_cat"] != "0" else []
-    columns, thresholds = map(int, told["split_feature"].split()), _numbers(told["threshold"])
-    decisions = map(int, told["decision_type"].split())
-    splits = [
-        _split(column, threshold, decision, named)
-        for column, threshold, decision in zip(columns, thresholds, decisions, strict=True)
-    ]
-    covers = [float(count) for name in ("internal_count", "leaf_count") for count in told[name].split()]
-    return Tree(left, right, [*splits, *[None] * len(values)], np.concatenate([np.zeros(inner), values]), covers)
 
 
-def _split(column: int, threshold: np.float64, decision: int, named: list[npt.NDArray[np.int64]]) -> Split:
-    if decision & _IS_CATEGORY:
-        return Split(column, missing_goes_left=False, categories=named[int(threshold)], named_go_left=True)
-    is_missing_zero = decision >> 2 == _NOTHING_IS_MISSING  # then a missing number is taken for 0
-    goes_left = threshold >= 0 if is_missing_zero else bool(decision & _MISSING_GOES_LEFT)
-    return Split(column, bool(goes_left), _first_right(threshold))
-
-
-def _first_right(threshold: np.float64) -> np.float32:
+def _first_right(threshold: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     """The smallest 32-bit number that goes right: those at most the threshold go left, those next to 0 where 0 goes."""
-    if -_NEXT_TO_ZERO <= threshold <= _NEXT_TO_ZERO:
-        return -_NEXT_TO_ZERO if threshold < 0 else np.nextafter(_NEXT_TO_ZERO, np.float32(1))
     with np.errstate(over="ignore"):
-        near = np.float32(threshold)
-        return near if near > threshold else np.nextafter(near, np.float32(np.inf))
+        near = threshold.astype(np.float32)
+        first = np.where(near > threshold, near, np.nextafter(near, np.float32(np.inf)))
+    beside_zero = np.where(threshold < 0, -_NEXT_TO_ZERO, np.nextafter(_NEXT_TO_ZERO, np.float32(1)))
+    return np.where(np.abs(threshold) <= _NEXT_TO_ZERO, beside_zero, first)
 
 
-def _named(told: Mapping[str, str]) -> list[npt.NDArray[np.int64]]:
+def _sets(told: Sequence[Mapping[str, str]]) -> Sets:
     """The categories that go left, for each such split, from their bits in words of 32."""
-    words = [int(word) for word in told["cat_threshold"].split()]
-    borders = [int(border) for border in told["cat_boundaries"].split()]
-    return [
-        np.array(
-            [32 * place + bit for place, word in enumerate(words[start:end]) for bit in range(32) if word >> bit & 1],
-            np.int64,
-        )
-        for start, end in pairwise(borders)
-    ]
+    steps = np.diff(_whole(told, "cat_boundaries"))
+    words = steps[steps > 0]  # each tree begins at 0 again
+    set_of_word = np.repeat(np.arange(len(words)), words)
+    place = np.arange(len(set_of_word)) - starts_of(words)[set_of_word]
+    bits = _whole(told, "cat_threshold").astype("<u4").view(np.uint8)
+    word, bit = np.nonzero(np.unpackbits(bits, bitorder="little").reshape(-1, 32))
+    sizes = np.bincount(set_of_word[word], minlength=len(words))
+    return Sets(starts_of(sizes), sizes, 32 * place[word] + bit)
 
 
-def _numbers(text: str) -> npt.NDArray[np.float64]:
-    return np.array([float(number) for number in text.split()])
+def _whole(told: Sequence[Mapping[str, str]], name: str) -> Whole:
+    """What the trees say under this name, one tree after the other."""
+    return np.array([*map(int, " ".join(tree[name] for tree in told).split())], np.int64)
+
+
+def _numbers(told: Sequence[Mapping[str, str]], name: str) -> Doubles:
+    return np.array([*map(float, " ".join(tree[name] for tree in told).split())], np.float64)

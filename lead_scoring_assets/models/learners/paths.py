@@ -15,16 +15,12 @@ The sum over all leaves is the forest's, because Shapley values add up.
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from lead_scoring_assets.models.learners.trees import Tree
-
-Doubles = npt.NDArray[np.float64]
-Whole = npt.NDArray[np.int64]
+from lead_scoring_assets.models.learners.trees import Doubles, Trees, Whole
 
 # More than 32-bit sums can lose: such a difference is not rounding, and must stay visible.
 _MOST_ROUNDING = 1e-3
@@ -46,32 +42,49 @@ class Paths(NamedTuple):
     weights: Doubles
 
 
-def paths_of(trees: Sequence[Tree], positions: Sequence[int], base: float) -> Paths:
+def paths_of(trees: Trees, positions: Sequence[int], base: float) -> Paths:
     """Of all trees. `positions`: in the row, of the columns that the forest's tables hold."""
-    places = {position: place for place, position in enumerate(positions)}
-    of_tree, bits, lengths, columns = list[int](), list[int](), list[int](), list[int]()
-    shares = list[float]()
-    for number, tree in enumerate(trees):
-        for bit, path in enumerate(tree.paths()):
-            of_tree.append(number)
-            bits.append(bit)
-            lengths.append(len(path))
-            columns += [places[position] for position in path]
-            shares += path.values()
-    values = np.concatenate([np.empty(0), *(tree.values[tree.leaves()].astype(np.float64) for tree in trees)])
-    starts = np.cumsum([0, *lengths])
-    z = np.array(shares, np.float64)
-    expected = np.array([z[start:end].prod() for start, end in pairwise(starts)])
+    layout = trees.layout
+    leaves, columns, shares = _ways(trees)
+    values = trees.values[layout.leaves].astype(np.float64)
+    expected = np.ones(len(values))
+    np.multiply.at(expected, leaves, shares)
+    places = np.zeros(1 + max(positions, default=0), np.int64)
+    places[list(positions)] = np.arange(len(positions))
     return Paths(
         base=base + float(values @ expected),
-        trees=np.array(of_tree, np.int64),
-        bits=np.array(bits, np.uint64),
+        trees=layout.trees[layout.leaves],
+        bits=layout.first[layout.leaves].astype(np.uint64),
         values=values,
-        starts=starts,
-        columns=np.array(columns, np.int64),
-        shares=z,
+        starts=np.concatenate([[0], np.cumsum(np.bincount(leaves, minlength=len(values)))]),
+        columns=places[columns],
+        shares=shares,
         weights=_weights(),
     )
+
+
+def _ways(trees: Trees) -> tuple[Whole, Whole, Doubles]:
+    """Each column that is asked on the way to a leaf: the leaf's number, rising, the column's position, and the share of the
+    training rows that goes the leaf's way at these questions, however often the column is asked."""
+    parents = trees.layout.parents
+    leaves, nodes = np.arange(len(trees.layout.leaves)), trees.layout.leaves
+    steps = [(leaves[:0], nodes[:0], np.empty(0))]
+    while True:
+        is_root = parents[nodes] == nodes
+        leaves, nodes = leaves[~is_root], nodes[~is_root]
+        if not len(nodes):
+            break
+        above = parents[nodes]
+        came_by = trees.covers[above]
+        # Where nobody came by, nobody went on.
+        steps.append((leaves, trees.columns[above], trees.covers[nodes] / np.where(came_by == 0, 1, came_by)))
+        nodes = above
+    leaves, columns, shares = map(np.concatenate, zip(*steps, strict=True))
+    order = np.lexsort((columns, leaves))
+    leaves, columns, shares = leaves[order], columns[order], shares[order]
+    is_new = np.append(True, (np.diff(leaves) != 0) | (np.diff(columns) != 0))[: len(leaves)]
+    starts = np.flatnonzero(is_new)
+    return leaves[starts], columns[starts], np.multiply.reduceat(shares, starts) if len(starts) else shares
 
 
 def adding_up(values: Doubles, margins: npt.NDArray[np.floating]) -> Doubles:

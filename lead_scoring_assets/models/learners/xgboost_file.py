@@ -2,14 +2,15 @@
 
 import ctypes
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lead_scoring_assets.models.learners import ubjson
 from lead_scoring_assets.models.learners.forest import Forest
-from lead_scoring_assets.models.learners.trees import Split, Tree
+from lead_scoring_assets.models.learners.trees import LEAF, Sets, Trees, Whole, starts_of
 
 
 def read_forest(content: bytes) -> Forest | None:
@@ -25,34 +26,42 @@ def read_forest(content: bytes) -> Forest | None:
     if not is_plain or told["num_target"] != "1" or told["num_class"] != "0":
         return None
     return Forest.of(
-        [_tree(found) for found in booster["model"]["trees"]],
+        _trees(booster["model"]["trees"]),
         int(told["num_feature"]),
         _base_margin(told["base_score"]),
     )
 
 
-def _tree(found: Mapping[str, Any]) -> Tree:
-    left, right = found["left_children"].tolist(), found["right_children"].tolist()
-    sets = zip(found["categories_segments"].tolist(), found["categories_sizes"].tolist(), strict=True)
-    categories = {
-        node: found["categories"][start : start + size]
-        for node, (start, size) in zip(found["categories_nodes"].tolist(), sets, strict=True)
-    }
-    conditions = found["split_conditions"]
-    splits = [
-        Split(
-            column,
-            bool(missing_goes_left),
-            conditions[node],
-            categories[node] if is_category else None,  # which go right
-        )
-        if child >= 0
-        else None
-        for node, (child, column, missing_goes_left, is_category) in enumerate(
-            zip(left, found["split_indices"].tolist(), found["default_left"], found["split_type"], strict=True)
-        )
-    ]
-    return Tree(left, right, splits, conditions, found["sum_hessian"].tolist())
+def _trees(found: Sequence[Mapping[str, Any]]) -> Trees:
+    def joined(name: str, kind: npt.DTypeLike = np.int64) -> npt.NDArray[Any]:
+        return np.concatenate([np.empty(0, kind), *(tree[name] for tree in found)]).astype(kind)
+
+    def sizes(name: str) -> Whole:
+        return np.array([len(tree[name]) for tree in found], np.int64)
+
+    roots = starts_of(sizes("left_children"))
+    begin = np.repeat(roots, sizes("left_children"))
+    left, right = joined("left_children"), joined("right_children")
+    at = np.repeat(np.arange(len(found)), sizes("categories_nodes"))
+    set_of_node = np.full(len(left), -1)
+    set_of_node[joined("categories_nodes") + roots[at]] = np.arange(len(at))
+    return Trees(
+        roots=roots,
+        left=np.where(left == LEAF, LEAF, left + begin),
+        right=np.where(right == LEAF, LEAF, right + begin),
+        columns=joined("split_indices"),
+        thresholds=joined("split_conditions", np.float32),
+        missing_goes_left=joined("default_left", np.bool_),
+        set_of_node=set_of_node,
+        sets=Sets(
+            joined("categories_segments") + starts_of(sizes("categories"))[at],
+            joined("categories_sizes"),
+            joined("categories"),
+        ),
+        named_go_left=False,
+        values=joined("split_conditions", np.float32),
+        covers=joined("sum_hessian", np.float64),
+    )
 
 
 def _base_margin(base_score: str) -> np.float32:
