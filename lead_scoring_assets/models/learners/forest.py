@@ -85,11 +85,10 @@ class Forest:
         lengths = [len(bins) if is_its else -len(bins) for bins, is_its in zip(named.values(), is_number, strict=True)]
         first_thresholds = starts_of(np.array([max(0, n) for n in lengths], np.int64))
         first_masks = starts_of(np.array([len(its) for its in masks], np.int64))
+        columns = [*zip(named, first_thresholds, lengths, first_masks, strict=True)]
         return cls(
             width=width,
-            columns=np.array([*zip(named, first_thresholds, lengths, first_masks, strict=True)], np.int64).reshape(
-                -1, 4
-            ),
+            columns=np.array(columns, np.int64).reshape(-1, 4),
             thresholds=np.concatenate([np.empty(0, np.float32), *thresholds]),
             masks=np.concatenate([np.empty((0, len(roots)), roots.dtype), *masks]),
             roots=roots,
