@@ -15,7 +15,8 @@ class Experiment:
 
     `share_bp`: of the units, in basis points, that get the treatment; `exploration_bp`: that are drawn 1 to 1 whatever the share.
     `control_version`: the champion when it was planned; None for `process`. `planned_units`: of both arms together, from
-    `base_rate` and `minimum_lift` (relative). `minimum_units`: in each arm. A unit is counted at the age of `age_days`.
+    `base_rate` and `minimum_lift` (relative). `minimum_units`: in each arm. A unit is counted at the age of `age_days`, and
+    `base_rate` is of conversions that are known by then.
     """
 
     experiment_id: str
@@ -70,5 +71,9 @@ class Experiment:
     @property
     def strength(self) -> float:
         """Of the mixture behind the always-valid interval: the best after the conversions that the plan expects."""
-        rate = self.base_rate * (1 + self.minimum_lift * self.treatment_share)
-        return strength_for(self.planned_units * rate, self.significance)
+        return strength_for(self.planned_conversions, self.significance)
+
+    @property
+    def planned_conversions(self) -> float:
+        """Of both arms together, where the treatment has the smallest lift that is looked for."""
+        return self.planned_units * self.base_rate * (1 + self.minimum_lift * self.treatment_share)

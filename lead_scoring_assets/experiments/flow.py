@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from lead_scoring_assets.errors import ExperimentError
 from lead_scoring_assets.experiments.looking import LABELS
@@ -10,6 +11,7 @@ from lead_scoring_assets.experiments.planning import Plan, Question, design_effe
 from lead_scoring_assets.experiments.reps import correlation_within_reps
 from lead_scoring_assets.experiments.transitions import age_days as usual_age_days
 from lead_scoring_assets.installation import Installation
+from lead_scoring_assets.labels.maturity import days_after
 from lead_scoring_assets.lakehouse.query import query
 from lead_scoring_assets.rollout.traffic import Unit
 
@@ -21,6 +23,14 @@ SELECT cohort, leads, positive FROM (
     QUALIFY row_number() OVER (PARTITION BY cohort ORDER BY as_of DESC) = 1
 ) ORDER BY cohort DESC LIMIT {_COHORTS}
 """  # noqa: S608  # only a constant is pasted in
+# Of those that a test would count: what becomes known after that age is held against both arms alike.
+_CONVERTED_AT_AGE = f"""
+SELECT count(*) FILTER (label = 1) AS converted FROM (
+    SELECT l.lead_id, l.label FROM labels l JOIN cohorts c ON l.created_at >= c.begins AND l.created_at < c.ends
+    WHERE l.label_known_at <= {days_after("l.created_at", "$1")}
+    QUALIFY row_number() OVER (PARTITION BY l.lead_id ORDER BY l.label_known_at DESC) = 1
+)
+"""  # noqa: S608  # only our own names are pasted in
 _BY_REP = """
 SELECT rep, (label = 1)::DOUBLE AS converted FROM (
     SELECT * FROM labels QUALIFY row_number() OVER (PARTITION BY lead_id ORDER BY label_known_at DESC) = 1
@@ -30,10 +40,13 @@ SELECT rep, (label = 1)::DOUBLE AS converted FROM (
 
 @dataclass(frozen=True)
 class Flow:
-    """Leads of the newest cohorts of which every label is known."""
+    """Leads of the newest cohorts of which every label is known. `conversion_rate`: of conversions that were known when their
+    lead was `age_days` old; `final_rate`: of all."""
 
     leads_a_day: float
     conversion_rate: float
+    final_rate: float
+    age_days: int
     leads: int
     first_cohort: str
     last_cohort: str
@@ -41,14 +54,20 @@ class Flow:
     @property
     def sentence(self) -> str:
         return (
-            f"observed: {self.leads_a_day:,.1f} leads a day, {self.conversion_rate:.2%} converted "
+            f"observed: {self.leads_a_day:,.1f} leads a day, {self.final_rate:.2%} converted{self._at_age} "
             f"({self.leads:,} leads of {self.first_cohort} to {self.last_cohort}, all labels known)"
         )
 
+    @property
+    def _at_age(self) -> str:
+        if self.conversion_rate == self.final_rate:
+            return ""
+        return f", {self.conversion_rate:.2%} were known to have when {self.age_days} days old, which is what counts"
 
-def observed_flow(installation: Installation) -> Flow | None:
-    """The newest cohorts; None while none is complete."""
-    if not installation.lakehouse.exists(_COVERAGE):
+
+def observed_flow(installation: Installation, age_days: int) -> Flow | None:
+    """The newest cohorts, their conversions as known at that age; None while none is complete."""
+    if not (installation.lakehouse.exists(_COVERAGE) and installation.lakehouse.exists(LABELS)):
         return None
     rows = query(_NEWEST_COHORTS, {"coverage": installation.lakehouse.scan(_COVERAGE)}).to_pylist()
     leads = sum(row["leads"] for row in rows)
@@ -56,8 +75,18 @@ def observed_flow(installation: Installation) -> Flow | None:
         return None
     periods = [installation.settings.calendar.period(row["cohort"]) for row in rows]
     days = sum((period.end - period.start).days for period in periods)
-    converted = sum(row["positive"] for row in rows)
-    return Flow(leads / days, converted / leads, leads, rows[-1]["cohort"], rows[0]["cohort"])
+    cohorts = pa.table({"begins": [period.start for period in periods], "ends": [period.end for period in periods]})
+    labels = installation.lakehouse.scan(LABELS)
+    [at_age] = query(_CONVERTED_AT_AGE, {"labels": labels, "cohorts": cohorts}, [age_days])["converted"].to_pylist()
+    return Flow(
+        leads_a_day=leads / days,
+        conversion_rate=at_age / leads,
+        final_rate=sum(row["positive"] for row in rows) / leads,
+        age_days=age_days,
+        leads=leads,
+        first_cohort=rows[-1]["cohort"],
+        last_cohort=rows[0]["cohort"],
+    )
 
 
 @dataclass(frozen=True)
@@ -104,10 +133,17 @@ def cost_of(installation: Installation, given: Given, unit: Unit, age_days: int 
     Raises:
         ExperimentError: nothing was observed and nothing is given; or a figure that cannot be.
     """
-    policy, seen, told = installation.settings.experiments, observed_flow(installation), []
+    policy, told = installation.settings.experiments, list[str]()
+    age = age_days or usual_age_days(installation)
+    seen = observed_flow(installation, age)
     base_rate, leads_a_day = given.base_rate, given.leads_a_day
     if seen is not None:
         told.append(seen.sentence)
+        if base_rate is None and not seen.conversion_rate:
+            raise ExperimentError(
+                f"{seen.sentence}: no conversion was known when its lead was {age} days old, expected some, because nothing else "
+                "tells the arms apart. Count leads later with --age-days, or give --base-rate."
+            )
         base_rate, leads_a_day = base_rate or seen.conversion_rate, leads_a_day or seen.leads_a_day
     if base_rate is None or leads_a_day is None:
         raise ExperimentError(
@@ -126,5 +162,4 @@ def cost_of(installation: Installation, given: Given, unit: Unit, age_days: int 
         inflation = design_effect(reps.leads_a_rep, reps.correlation)
     lift, share = given.lift or policy.minimum_lift, given.share or policy.treatment_share
     question = Question(base_rate, lift, share, policy.power, policy.significance)
-    age = age_days or usual_age_days(installation)
     return plan_experiment(question, leads_a_day, age, policy.maximum_days, policy.minimum_units, inflation), told

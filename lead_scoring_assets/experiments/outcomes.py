@@ -25,6 +25,10 @@ WITH of_age AS (
     SELECT e.lead_id, l.label, l.deal_value, l.currency, l.rep
     FROM of_age e JOIN labels l ON l.lead_id = e.lead_id AND l.label_known_at <= e.counted_at
     QUALIFY row_number() OVER (PARTITION BY e.lead_id ORDER BY l.label_known_at DESC) = 1
+), later AS (
+    SELECT e.lead_id, l.label
+    FROM of_age e JOIN labels l ON l.lead_id = e.lead_id AND l.label_known_at > e.counted_at AND l.label_known_at <= $2
+    QUALIFY row_number() OVER (PARTITION BY e.lead_id ORDER BY l.label_known_at DESC) = 1
 ), decided_before AS (
     SELECT DISTINCT e.lead_id FROM of_age e JOIN labels l ON l.lead_id = e.lead_id AND l.label_known_at <= e.exposed_at
 ), contacts AS (
@@ -34,10 +38,11 @@ WITH of_age AS (
     GROUP BY e.lead_id
 )
 SELECT e.lead_id, e.unit_id, e.arm = 'challenger' AS is_treatment, e.propensity, e.explored, e.score, e.counted_at,
-       coalesce(k.label = 1, false) AS converted, coalesce(k.rep, c.rep) AS rep,
+       coalesce(k.label = 1, false) AS converted, n.label = 1 AND NOT converted AS converted_too_late,
+       coalesce(k.rep, c.rep) AS rep,
        CASE WHEN k.label = 1 THEN k.deal_value END AS deal_value, CASE WHEN k.label = 1 THEN k.currency END AS currency,
        (epoch(c.contacted_at) - epoch(e.exposed_at)) / 3600 AS contact_hours
-FROM of_age e LEFT JOIN known k USING (lead_id) LEFT JOIN contacts c USING (lead_id)
+FROM of_age e LEFT JOIN known k USING (lead_id) LEFT JOIN later n USING (lead_id) LEFT JOIN contacts c USING (lead_id)
 WHERE e.lead_id NOT IN (SELECT lead_id FROM decided_before)
 ORDER BY e.counted_at, e.lead_id
 """  # noqa: S608  # only our own names are pasted in
@@ -55,6 +60,7 @@ class Outcomes:
     """Leads that have reached their age, in the order in which they did; every array has shape (leads,).
 
     `deal_value`: of conversions, NaN where none was told. `contact_hours`: until a rep first acted, NaN where none did by then.
+    `converted_too_late`: known by now, but not at that age, so that it does not count.
     `score`: as first answered, NaN where none was. `rep`: who worked it, None where nobody is known.
     """
 
@@ -62,6 +68,7 @@ class Outcomes:
     unit: Texts
     is_treatment: Flags
     converted: Floats
+    converted_too_late: Flags
     counted_at: Moments
     propensity: Floats
     explored: Flags
@@ -101,6 +108,7 @@ def outcomes_at_age(
         unit=_texts(found, "unit_id"),
         is_treatment=found["is_treatment"].to_numpy(),
         converted=found["converted"].to_numpy().astype(np.float64),
+        converted_too_late=found["converted_too_late"].fill_null(False).to_numpy(zero_copy_only=False),
         counted_at=found["counted_at"].to_numpy(),
         propensity=_numbers(found, "propensity"),
         explored=found["explored"].fill_null(False).to_numpy(),

@@ -46,6 +46,8 @@ FROM answered GROUP BY arm
 """
 
 
+# As a share of those that count.
+_MANY_TOO_LATE = 0.1
 _NO_LABELS = "no label is known yet: who was exposed, in which ratio, and the guardrails are all that can be told"
 
 
@@ -126,6 +128,8 @@ def read_experiment(
         days=(now - started_at).total_seconds() / 86_400,
         control=counts.control,
         treatment=counts.treatment,
+        conversions=of_treatment + of_control,
+        conversions_too_late=int(outcomes.converted_too_late.sum()),
         sample_ratio=ratio,
         sequence=sequence,
         by_rep=by_rep,
@@ -184,6 +188,12 @@ def _warnings(experiment: Experiment, units: pa.Table, outcomes: Outcomes, answe
     told = []
     if crossed := pc.sum(units["crossed"]).as_py():
         told.append(f"{crossed:,} of {len(units):,} units saw both arms; each is counted in its first one")
+    too_late, in_time = int(outcomes.converted_too_late.sum()), int(outcomes.converted.sum())
+    if too_late > _MANY_TOO_LATE * in_time:
+        told.append(
+            f"{too_late:,} conversions became known after their lead was {experiment.age_days} days old and do not count; "
+            f"{in_time:,} were known by then"
+        )
     if experiment.unit == "lead" and (shared := shared_reps(outcomes.rep, outcomes.is_treatment).sentence):
         told.append(shared)
     for arm, row in sorted(answers.items()):

@@ -25,10 +25,14 @@ Point = Literal[
 ]
 Answer = Literal["yes", "no", "open"]
 
+# Chance alone does not halve the conversions of a thousand leads: something else was planned than is measured.
+_LEAST_OF_PLANNED_CONVERSIONS = 0.5
+
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known at one reading. `control`, `treatment`: leads that were counted at their age.
+    """What is known at one reading. `control`, `treatment`: leads that were counted at their age. `conversions`: of both; those
+    that became known after that age are `conversions_too_late`, and do not count.
 
     `sequence`: of experiments by lead; `by_rep`: of those by rep, where one look at the end is all there is. `feedback`: what
     salespeople said.
@@ -37,6 +41,8 @@ class Evidence:
     days: float
     control: int
     treatment: int
+    conversions: int
+    conversions_too_late: int
     sample_ratio: SampleRatio
     sequence: AlwaysValid | None
     by_rep: Metric | None
@@ -90,7 +96,7 @@ def decide_experiment(evidence: Evidence, plan: Experiment) -> ExperimentDecisio
 
 
 def _verdict(evidence: Evidence, plan: Experiment, checks: dict[Point, Check]) -> tuple[Verdict, tuple[Point, ...]]:
-    is_whole = evidence.units >= plan.planned_units
+    is_whole = _is_whole(evidence, plan)
     if checks["sample_ratio"].answer == "no":
         return "BLOCKED", ("sample_ratio",)
     if checks["guardrails"].answer == "no":
@@ -152,11 +158,11 @@ def _by_lead(evidence: Evidence, sequence: AlwaysValid, plan: Experiment) -> Che
         return Check("significance", "no", f"{told}: it is worse")
     if sequence.high < 1 + plan.minimum_lift:
         return Check("significance", "no", f"{told}: the {plan.minimum_lift:.1%} that were planned are out of reach")
-    if evidence.units >= plan.planned_units:
+    if _is_whole(evidence, plan):
         return Check(
             "significance", "no", f"{told}: all {plan.planned_units:,} planned leads were counted without a winner"
         )
-    return Check("significance", "open", told)
+    return Check("significance", "open", f"{told}{_too_few_conversions(evidence, plan)}")
 
 
 def _by_rep(evidence: Evidence, plan: Experiment) -> Check:
@@ -164,11 +170,38 @@ def _by_rep(evidence: Evidence, plan: Experiment) -> Check:
     if effect is None or isnan(effect.low):
         return Check("significance", "open", "too few reps in an arm for an interval")
     told = f"treatment minus control {effect.value:+.2%} [{effect.low:+.2%}, {effect.high:+.2%}] over {effect.n:,} reps, one look"
-    if evidence.units < plan.planned_units:
+    if not _is_whole(evidence, plan):
         return Check(
-            "significance", "open", f"{told}: drawn by rep, it is read once {plan.planned_units:,} leads were counted"
+            "significance",
+            "open",
+            f"{told}: drawn by rep, it is read once {plan.planned_units:,} leads were counted"
+            f"{_too_few_conversions(evidence, plan)}",
         )
     return Check("significance", "yes" if effect.low > 0 else "no", told)
+
+
+def _is_whole(evidence: Evidence, plan: Experiment) -> bool:
+    """Whether the planned sample is there: the leads, and what can be learned from them, which is their conversions."""
+    return (
+        evidence.units >= plan.planned_units
+        and evidence.conversions >= _LEAST_OF_PLANNED_CONVERSIONS * plan.planned_conversions
+    )
+
+
+def _too_few_conversions(evidence: Evidence, plan: Experiment) -> str:
+    """Why the planned number of leads is not the planned sample; nothing where it has not come yet."""
+    if evidence.units < plan.planned_units:
+        return ""
+    told = (
+        f". All {plan.planned_units:,} planned leads were counted, but {evidence.conversions:,} conversions where the plan "
+        f"expected {plan.planned_conversions:,.0f}, so that it goes on"
+    )
+    if evidence.conversions_too_late <= evidence.conversions:
+        return told
+    return (
+        f"{told}: {evidence.conversions_too_late:,} more became known after the {plan.age_days} days at which a lead is counted. "
+        "Have outcomes told sooner, or stop it and plan one with more --age-days"
+    )
 
 
 def _business(secondary: Sequence[Figure]) -> Check:

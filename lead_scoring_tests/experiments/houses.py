@@ -73,8 +73,8 @@ class House:
         labels = tables.labels.set_column(0, "period", months)
         lakehouse.replace_periods("ground_truth_labels", sorted(set(months.to_pylist())), labels)
 
-    def cohorts(self, cohorts: Sequence[tuple[str, int, int]]) -> None:
-        """What `label_coverage` says of complete cohorts: name, leads, converted."""
+    def cohorts(self, cohorts: Sequence[tuple[str, int, int]], slow: int = 0) -> None:
+        """Complete cohorts: name, leads, converted; of each so many conversions became known after 20 days, others after 3."""
         rows = [
             {"period": "2026-01", "cohort": name, "as_of": START, "leads": leads, "positive": won, "status": "complete"}
             for name, leads, won in cohorts
@@ -83,6 +83,27 @@ class House:
         as_of = pc.cast(coverage["as_of"], pa.timestamp("us", tz="UTC"))
         coverage = coverage.set_column(2, "as_of", as_of)
         self.installation.lakehouse.replace_periods("label_coverage", ["2026-01"], coverage)
+        labels = []
+        for name, leads, won in cohorts:
+            created = datetime.fromisoformat(f"{name}-01").replace(tzinfo=UTC)
+            for number in range(leads):
+                known = created + timedelta(days=20 if number < slow else 3 if number < won else 30)
+                labels.append(
+                    {
+                        "period": "2026-01",
+                        "lead_id": f"{name} {number}",
+                        "created_at": created,
+                        "label_known_at": known,
+                        "label": int(number < won),
+                        "rep": None,
+                    }
+                )
+        moment = pa.timestamp("us", tz="UTC")
+        kinds = [("period", pa.string()), ("lead_id", pa.string()), ("created_at", moment), ("label_known_at", moment)]
+        schema = pa.schema([*kinds, ("label", pa.int64()), ("rep", pa.string())])
+        self.installation.lakehouse.replace_periods(
+            "ground_truth_labels", ["2026-01"], pa.Table.from_pylist(labels, schema)
+        )
 
     def later(self, days: float) -> None:
         self.now(self.installation.clock.now() + timedelta(days=days))

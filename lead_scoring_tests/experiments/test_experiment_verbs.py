@@ -42,6 +42,22 @@ def test_a_plan_starts_from_what_was_observed(house: House) -> None:
     assert Experiments(house.installation.lakehouse).all() == []
 
 
+def test_a_plan_that_counts_leads_early_expects_what_is_known_early(house: House) -> None:
+    """Half of the conversions are not known after 14 days: with those that come later the plan would promise twice the power."""
+    house.cohorts([("2025-12", 3_100, 403), ("2026-01", 3_100, 372)], slow=200)
+    told = verb("plan", "2", "--lift", "0.3", "--only-tell").output
+    assert "12.50% converted (6,200 leads" in told
+    told = verb("plan", "2", "--lift", "0.3", "--age-days", "14", "--only-tell").output
+    assert "12.50% converted, 6.05% were known to have when 14 days old, which is what counts (6,200 leads" in told
+    assert "to find +30.0% on 6.0%" in told
+
+
+def test_an_age_at_which_no_conversion_is_known_can_have_no_plan(house: House) -> None:
+    house.cohorts([("2025-12", 3_100, 403), ("2026-01", 3_100, 372)])
+    told = verb("plan", "2", "--age-days", "2", "--only-tell", code=2).output
+    assert "no conversion was known when its lead was 2 days old" in told
+
+
 def test_without_any_cohort_the_figures_have_to_be_given(house: House) -> None:
     assert "give --base-rate and --leads-per-day" in verb("plan", "2", code=2).output
     verb("plan", "2", "--base-rate", "0.125", "--leads-per-day", "300", "--lift", "0.3")

@@ -63,6 +63,28 @@ def test_an_arm_that_ran_for_longer_has_no_advantage() -> None:
     assert counts_of(outcomes(answers, known, age_days=30)).treatment == 0
 
 
+def test_conversions_that_come_too_late_are_told_apart_from_leads_that_did_not_convert() -> None:
+    answers = [answer(f"lead {n}", START) for n in range(5)]
+    known = [
+        told("lead 0", 10),
+        told("lead 1", 31),
+        told("lead 2", 30, 0),
+        # Taken back before anybody looks, and told after everybody has.
+        told("lead 3", 35),
+        told("lead 3", 40, None),
+        told("lead 4", 70),
+    ]
+    found = outcomes(answers, known)
+    by_lead = dict(zip(found.unit, zip(found.converted, found.converted_too_late, strict=True), strict=True))
+    assert by_lead == {
+        "lead 0": (1, False),
+        "lead 1": (0, True),
+        "lead 2": (0, False),
+        "lead 3": (0, False),
+        "lead 4": (0, False),
+    }
+
+
 @settings(max_examples=25)
 @given(
     st.lists(st.tuples(st.integers(0, 50), st.integers(0, 60), st.booleans()), min_size=1, max_size=25),

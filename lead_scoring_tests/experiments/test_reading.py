@@ -158,3 +158,21 @@ def test_drawn_by_rep_the_interval_counts_reps() -> None:
     assert found.evidence.by_rep.n == found.exposed == 60
     assert not any("reps worked" in warning for warning in found.warnings)
     assert found.decision.verdict == "PROMOTE_TREATMENT"
+
+
+def test_news_that_comes_after_a_leads_age_ends_nothing(better: Tables) -> None:
+    """All planned leads were counted and none of them converted in time: nobody knows which arm is better."""
+    assert better.labels is not None
+    known = better.labels["label_known_at"].to_pylist()
+    later = pa.array(
+        [moment + timedelta(days=30) for moment in known], better.labels.schema.field("label_known_at").type
+    )
+    labels = better.labels.set_column(better.labels.schema.get_field_index("label_known_at"), "label_known_at", later)
+    late = replace(better, labels=labels, labels_until=better.labels_until + timedelta(days=30))
+    found = read(late, plan(planned_units=LEADS))
+    won = sum(label == 1 for label in better.labels["label"].to_pylist())
+    assert (found.evidence.units, found.evidence.conversions, found.evidence.conversions_too_late) == (LEADS, 0, won)
+    assert found.decision.verdict == "CONTINUE_TEST"
+    assert f"{won:,} more became known after the 30 days" in found.decision.reason
+    assert any(f"{won:,} conversions became known after" in warning for warning in found.warnings)
+    assert not any("became known after" in warning for warning in read(better).warnings)

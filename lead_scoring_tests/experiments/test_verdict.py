@@ -31,11 +31,12 @@ RICHER, POORER = (revenue(-1.0, 5.0),), (revenue(-5.0, -1.0),)
 
 
 def evidence(**changes: Any) -> Evidence:
-    found = Evidence(20.0, 3_000, 3_000, SOUND, OPEN, None, FINE, RICHER)
+    found = Evidence(20.0, 3_000, 3_000, 800, 0, SOUND, OPEN, None, FINE, RICHER)
     return replace(found, **changes)
 
 
-WHOLE = {"control": 6_500, "treatment": 6_500}
+WHOLE = {"control": 6_500, "treatment": 6_500, "conversions": 1_700}
+NOBODY = {**WHOLE, "conversions": 0, "sequence": AlwaysValid(float("nan"), 0.0, float("inf"), 1.0)}
 YOUNG = {"control": 0, "treatment": 0, "sequence": AlwaysValid(float("nan"), 0.0, float("inf"), 1.0)}
 
 
@@ -50,6 +51,11 @@ YOUNG = {"control": 0, "treatment": 0, "sequence": AlwaysValid(float("nan"), 0.0
         ({"sequence": WORSE}, "KEEP_CONTROL", "it is worse"),
         ({"sequence": HOPELESS}, "KEEP_CONTROL", "20.0% that were planned are out of reach"),
         (WHOLE, "KEEP_CONTROL", "all 13,000 planned leads were counted without a winner"),
+        # Leads without conversions say nothing of which arm converts more, however many they are.
+        (NOBODY, "CONTINUE_TEST", "counted, but 0 conversions where the plan expected 1,788, so that it goes on"),
+        ({**NOBODY, "conversions_too_late": 1_600}, "CONTINUE_TEST", "1,600 more became known after the 30 days"),
+        ({**WHOLE, "conversions": 893}, "CONTINUE_TEST", "893 conversions where the plan expected 1,788"),
+        ({**WHOLE, "conversions": 894}, "KEEP_CONTROL", "all 13,000 planned leads were counted without a winner"),
         ({"sequence": BETTER, "control": 999}, "CONTINUE_TEST", "999 leads of the control and 3,000"),
         ({"sequence": BETTER, "days": 13.0}, "CONTINUE_TEST", "13 of at least 14 days"),
         ({"sequence": WORSE, "control": 200, "treatment": 200, "days": 3.0}, "KEEP_CONTROL", "it is worse"),
@@ -103,7 +109,7 @@ GUARDS = st.sampled_from([FINE, SLOW, ()])
 def test_nothing_is_promoted_without_every_condition(
     ratio: Any, sequence: Any, guards: Any, secondary: Any, control: int, treatment: int, days: float
 ) -> None:
-    found = Evidence(days, control, treatment, ratio, sequence, None, guards, secondary)
+    found = Evidence(days, control, treatment, 800, 0, ratio, sequence, None, guards, secondary)
     decision = decide_experiment(found, PLAN)
     assert decision.reason
     may_be = (
