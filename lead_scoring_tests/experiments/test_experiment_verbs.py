@@ -55,7 +55,7 @@ def test_a_plan_that_counts_leads_early_expects_what_is_known_early(house: House
 def test_an_age_at_which_no_conversion_is_known_can_have_no_plan(house: House) -> None:
     house.cohorts([("2025-12", 3_100, 403), ("2026-01", 3_100, 372)])
     told = verb("plan", "2", "--age-days", "2", "--only-tell", code=2).output
-    assert "no conversion was known when its lead was 2 days old" in told
+    assert "no conversion of 2025-12 to 2026-01 was known when its lead was 2 days old" in told
 
 
 def test_without_any_cohort_the_figures_have_to_be_given(house: House) -> None:
