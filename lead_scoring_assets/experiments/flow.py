@@ -141,8 +141,8 @@ def cost_of(installation: Installation, given: Given, unit: Unit, age_days: int 
         told.append(seen.sentence)
         if base_rate is None and not seen.conversion_rate:
             raise ExperimentError(
-                f"no conversion of {seen.first_cohort} to {seen.last_cohort} was known when its lead was {age} days old, expected "
-                "some, because nothing else tells the arms apart. Count leads later with --age-days, or give --base-rate."
+                f"no conversion of {seen.first_cohort} to {seen.last_cohort} was known when its lead was {age} days old, "
+                "expected some, as nothing else tells the arms apart. Count leads later with --age-days, or give --base-rate."
             )
         base_rate, leads_a_day = base_rate or seen.conversion_rate, leads_a_day or seen.leads_a_day
     if base_rate is None or leads_a_day is None:

@@ -59,21 +59,27 @@ class Ingested:
 def ingest(installation: Installation, source: LogSource, part_bytes: int = PART_BYTES) -> Ingested:
     """Take in every complete line that is not in the lakehouse yet; land feedback as outcomes; let go of old segments.
 
+    What is logged meanwhile is left to the next time: of an API that is asked without a pause there is always more.
+
     Raises:
         LakehouseError, StorageError: the disk does not take it; what was written stays, the rest is done next time.
     """
     done = Ingested()
     with one_at_a_time(installation.home.lock(LOCK)):
-        while take_in_part(installation, source, done, part_bytes):
+        ends = source.ends()
+        while take_in_part(installation, source, done, part_bytes, ends):
             pass
         done.landed = feedback.land(installation)
         done.removed = _remove_old(installation, source)
     return done
 
 
-def pending_bytes(installation: Installation, source: LogSource) -> dict[str, tuple[int, int]]:
-    """By segment that has complete lines which are not in the lakehouse: from which byte to which."""
-    ends = source.ends()
+def pending_bytes(
+    installation: Installation, source: LogSource, ends: Mapping[str, int] | None = None
+) -> dict[str, tuple[int, int]]:
+    """By segment that has complete lines which are not in the lakehouse: from which byte to which. `ends`: of the segments, where
+    they were read before."""
+    ends = source.ends() if ends is None else ends
     known = installation.lakehouse.taken_in(INGESTED, ends)
     return {segment: (known[segment], end) for segment, end in ends.items() if end > known[segment]}
 
@@ -93,9 +99,15 @@ def read_part(source: LogSource, pending: Mapping[str, tuple[int, int]], part_by
     return Part(lines, reach)
 
 
-def take_in_part(installation: Installation, source: LogSource, done: Ingested, part_bytes: int) -> bool:
-    """Write one part of what is pending; whether there was any. Somebody else may write at the same time."""
-    part = read_part(source, pending_bytes(installation, source), part_bytes)
+def take_in_part(
+    installation: Installation,
+    source: LogSource,
+    done: Ingested,
+    part_bytes: int,
+    ends: Mapping[str, int] | None = None,
+) -> bool:
+    """Write one part of what is pending, up to `ends`; whether there was any. Somebody else may write at the same time."""
+    part = read_part(source, pending_bytes(installation, source, ends), part_bytes)
     if not part.lines:
         return False
     # What the other one wrote is found, and left out, at the next try.

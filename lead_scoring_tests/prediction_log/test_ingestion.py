@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -100,6 +100,27 @@ def test_nothing_new_is_no_commit(world: World) -> None:
     assert ingest_now(world).commits == {}
     assert not world.house.lakehouse.exists(SHADOWS)
     assert pending_bytes(world.house, world.source) == {}
+
+
+@pytest.mark.parametrize("part_bytes", [1, 1 << 20])
+def test_an_api_that_logs_without_a_pause_is_taken_in_up_to_where_it_was(world: World, part_bytes: int) -> None:
+    """There is always more: a run that went on for as long as there is would never end, and write crumbs."""
+
+    class NeverPauses(LogFolder):
+        more = 10
+
+        def lines(self, segment: str, since: int, until: int) -> Iterator[Line]:
+            assert self.more < 100, "it goes on and on"
+            world.log(score(self.more))
+            self.more += 1
+            return super().lines(segment, since, until)
+
+    world.log(score(1), feedback(1), score(2))
+    done = ingest(world.house, NeverPauses(world.source.folder), part_bytes)
+    assert done.lines == 3
+    assert len(done.landed) == 1
+    assert ingest_now(world).lines > 0
+    accounted(world)
 
 
 @pytest.mark.parametrize("part_bytes", [1, 700, 1 << 20])
