@@ -99,9 +99,9 @@ def shadowed_of(installation: Installation, version: int, since: datetime, now: 
         chosen,
     )
     answered = query(
-        "SELECT count(*) AS n FROM served WHERE served.at >= $1 AND source = 'model' AND arm IS DISTINCT FROM 'challenger'",
+        "SELECT count(*) AS n FROM served WHERE shadow_version = $1 AND served.at >= $2",
         {"served": _scan(installation, PREDICTIONS)},
-        [since],
+        chosen,
     )
     return Shadowed(
         requests=answered["n"][0].as_py(),

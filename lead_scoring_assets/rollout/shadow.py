@@ -35,8 +35,9 @@ def _nothing() -> Floats:
 class Shadowed:
     """What is compared. Arrays of leads hold one value a lead, of the first request that both scored.
 
-    `requests`: answered by the champion meanwhile. `outcomes`: how many shadows ended how. `labels`: NaN where the lead has
-    not matured or its label is not known. `matured`: leads that have. `offline`: the shadow's scores on its own holdout.
+    `requests`: that the champion answered, and the shadow was to score. `outcomes`: how many shadows ended how. `labels`: NaN
+    where the lead has not matured or its label is not known. `matured`: leads that have. `offline`: the shadow's scores on its
+    own holdout.
     """
 
     requests: int = 0

@@ -118,7 +118,10 @@ def test_the_shadow_is_judged_by_each_leads_first_score_and_all_its_ends(home: R
     home.shadows(2, 2, outcome="failed", shadow_score=None, shadow_latency_us=None)
     home.shadows(2, 3, outcome="dropped", shadow_score=None, shadow_latency_us=None)
     home.shadows(3, 9)
-    home.serves([{"lead_id": f"x{i}", "arm": None} for i in range(70)])
+    home.serves([{"lead_id": f"x{i}", "arm": None, "shadow_version": 2} for i in range(70)])
+    # Of another shadow, and of no shadow: as before it, and after it.
+    home.serves([{"lead_id": f"y{i}", "arm": None, "shadow_version": 3} for i in range(5)])
+    home.serves([{"lead_id": f"z{i}", "arm": None} for i in range(8)])
     found = shadowed_of(home.house, 2, BEGIN, BEGIN)
     assert found.outcomes == {"scored": 54, "failed": 2, "dropped": 3}
     assert (len(found.champion), len(found.shadow_ms), found.requests) == (50, 54, 70)
