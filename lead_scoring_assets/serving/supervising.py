@@ -27,6 +27,7 @@ def serve(installation: Installation, host: str, port: int, workers: int, tell: 
 
     Raises:
         ServingError: the port is taken, another one serves this home, or keys are needed and there are none.
+        LeadScoringError: the replay's clock has not been started.
         PredictionLogError: the log goes to PostgreSQL, and its library or its address is missing.
     """
     home = installation.home
@@ -37,6 +38,7 @@ def serve(installation: Installation, host: str, port: int, workers: int, tell: 
             f"{host} can be reached from other machines and there are no keys: expected at least one. Create one "
             "(`lead-scoring keys create NAME --scope score`), or serve on 127.0.0.1."
         )
+    installation.clock.now()  # without it every worker would end at once, again and again, and callers wait for ever
     for asked in (signal.SIGTERM, signal.SIGINT):
         signal.signal(asked, _as_interrupt)
     with _alone(installation), _listening(host, port) as listening, forwarding(installation):

@@ -55,6 +55,7 @@ def test_keys_are_made_shown_once_rotated_and_revoked(home: Path) -> None:
         (("keys", "revoke", "nobody"), "there is no key 'nobody'"),
         (("serve", "--host", "example.org"), "must be an address"),
         (("serve", "--host", "0.0.0.0"), "there are no keys"),
+        (("serve", "--port", "0"), "the replay clock has not been started"),
         (("serve", "--workers", "0"), "Invalid value"),
     ],
 )
