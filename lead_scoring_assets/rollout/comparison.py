@@ -50,11 +50,15 @@ def compare_newest_shadow(installation: Installation) -> Compared | None:
         "FROM shadows GROUP BY shadow_version ORDER BY max(shadows.at) DESC, version LIMIT 1",
         {"shadows": lakehouse.scan(SHADOWS)},
     ).to_pylist()
-    running = Rollouts(lakehouse).running()
+    rollouts = Rollouts(lakehouse)
+    running = rollouts.running()
     if running is not None and not running.step:
         version, champion, since = running.version, running.champion_version, running.since
     elif newest:
-        version, champion, since = newest[0]["version"], newest[0]["champion"], newest[0]["since"]
+        version, champion = newest[0]["version"], newest[0]["champion"]
+        # One that was in the shadow before is compared by its last time there: in between its fault may have been mended.
+        began = [row["since"] for row in rollouts.rows() if row["version"] == version and row["state"] == "shadow"]
+        since = max(began, default=newest[0]["since"])
     else:
         return None
     now = installation.clock.now()

@@ -197,6 +197,23 @@ def test_a_comparison_is_a_row_and_made_again_it_is_the_same_one(
     assert home.house.lakehouse.read(TABLE).num_rows == 2
 
 
+def test_a_second_time_in_the_shadow_is_compared_without_the_first(
+    home: RolloutHome, instance: dg.DagsterInstance
+) -> None:
+    home.propose(2)
+    conducting.start(home.house, 2, "mona", "it is better")
+    home.shadows(2, 300, outcome="failed", shadow_score=None, shadow_latency_us=None)
+    conducting.abort(home.house, "mona", "it fails")
+    home.now += DAY
+    conducting.start(home.house, 2, "mona", "it was mended")
+    home.shadows(2, 250)
+    assert materialize(home, instance)["n"] == 250
+    conducting.abort(home.house, "mona", "not now")
+    home.now += DAY
+    told = materialize(home, instance)
+    assert (told["n"], told["failed"], told["recommendation"]) == (250, 0, "go_on")
+
+
 def test_the_ranking_appears_once_labels_have_matured(home: RolloutHome, instance: dg.DagsterInstance) -> None:
     home.shadows(2, 300)
     leads = home.house.lakehouse.read("shadow_scores")["lead_id"].to_pylist()
