@@ -13,7 +13,8 @@ import xgboost
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lead_scoring_assets.errors import ScoringError
+from lead_scoring_assets.errors import LakehouseError, ScoringError
+from lead_scoring_assets.models import learners
 from lead_scoring_assets.models.learners import (
     forest,
     lightgbm_file,
@@ -184,6 +185,15 @@ def test_a_child_that_is_no_node_of_its_tree_is_refused() -> None:
     strange = content[:start] + (1_000).to_bytes(4) + content[start + 4 :]
     with pytest.raises(ValueError, match="a tree names a node that it does not have"):
         xgboost_file.read_forest(strange)
+
+
+def test_categories_of_a_node_that_is_not_there_are_told_in_words() -> None:
+    content = bytes(grown(rounds=1).save_raw("ubj"))
+    name = b"categories_nodes[$l#L"
+    start = content.index(name) + len(name) + 8
+    strange = content[:start] + (1_000_000).to_bytes(4) + content[start + 4 :]
+    with pytest.raises(LakehouseError, match="content is not a model of xgboost"):
+        learners.load("xgboost", strange)
 
 
 def test_a_column_that_the_rows_do_not_have_is_refused() -> None:

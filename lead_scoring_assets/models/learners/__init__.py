@@ -80,7 +80,7 @@ def load(algorithm: Algorithm, content: bytes) -> Learner:
     """
     try:
         return _LOAD[algorithm](content)
-    except (ValueError, KeyError, TypeError) as problem:
+    except (ValueError, KeyError, TypeError, IndexError) as problem:
         told = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         raise LakehouseError(f"content is not a model of {algorithm} ({told}); roll back, or train it again.") from None
 

@@ -166,6 +166,7 @@ def _asked(trees: Trees, kind: np.dtype[Any]) -> dict[int, _Parted]:
         (everywhere & ~_leaves_below(layout, left)).astype(kind),
     )
     positions, starts = np.unique(trees.columns[nodes], return_index=True)
+    # Without a split there is one part, of nothing, and no position.
     split = zip(*(np.split(part, starts[1:]) for part in parts), strict=True)
     return {position: _Parted(*part) for position, part in zip(positions.tolist(), split, strict=False)}
 

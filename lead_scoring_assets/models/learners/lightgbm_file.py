@@ -64,7 +64,7 @@ def _trees(told: Sequence[Mapping[str, str]]) -> Trees:
     counts = np.array([int(tree["num_cat"]) for tree in told], np.int64)
     sets_before = np.repeat(starts_of(counts), inner)
     sets = _sets([tree for tree in grown if tree["num_cat"] != "0"])
-    # Missing is then taken for 0.
+    # Where nothing counts as missing, a missing number is taken for 0.
     goes_left = np.where(decisions >> 2 == _NOTHING_IS_MISSING, thresholds >= 0, decisions & _MISSING_GOES_LEFT != 0)
     values, covers = of_splits(0, np.zeros(len(splits))), of_splits(1, _numbers(grown, "internal_count"))
     values[leaves] = _numbers(told, "leaf_value")
