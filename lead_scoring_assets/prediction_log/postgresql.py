@@ -5,9 +5,7 @@ later. How far a segment was sent is recorded in the transaction that sends it, 
 """
 
 import contextlib
-import logging
 import os
-import threading
 from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
@@ -19,10 +17,8 @@ from lead_scoring_assets.settings import ServingLog
 if TYPE_CHECKING:
     import psycopg
 
-_LOG = logging.getLogger(__name__)
 _CONNECT_SECONDS = 5
 _SENT_BYTES = 4 << 20
-_INTERVAL_SECONDS = 1.0
 _TABLES = """
     CREATE TABLE IF NOT EXISTS prediction_log_segments (segment text PRIMARY KEY, sent bigint NOT NULL);
     CREATE TABLE IF NOT EXISTS prediction_log (
@@ -149,38 +145,6 @@ class PostgresLog:
                 f"the prediction log in PostgreSQL cannot be reached or written ({type(problem).__name__}: {told}): expected "
                 "the database that the environment names. The records are kept on this machine, and are sent when it is back."
             ) from None
-
-
-class Forwarder:
-    """A thread that sends this machine's lines, once a second, for as long as the API runs. It never stops the API."""
-
-    def __init__(self, log: PostgresLog, folder: LogFolder) -> None:
-        self._log, self._folder = log, folder
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True, name="prediction-log-forwarder")
-        self.problem: str | None = None
-        """Why the last attempt failed; None when it did not."""
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Send what is left, once, and end."""
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while True:
-            is_last = self._stop.wait(_INTERVAL_SECONDS)
-            try:
-                self._log.send(self._folder)
-                self.problem = None
-            except (PredictionLogError, OSError) as problem:
-                if self.problem is None:
-                    _LOG.warning("%s", problem)
-                self.problem = str(problem)
-            if is_last:
-                return
 
 
 def _library() -> ModuleType:

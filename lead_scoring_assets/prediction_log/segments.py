@@ -18,16 +18,20 @@ _CHUNK_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a segment: its bytes without the line break, and the bytes of the segment that it takes, with it."""
+    """One line of a segment: its bytes without the line break, and the bytes of the segment that it takes, with it.
+
+    `problem`: why it cannot be read, where that is known without reading it.
+    """
 
     segment: str
     start: int
     end: int
     content: bytes
+    problem: str | None = None
 
 
 class LogSource(Protocol):
-    """Where lines of the prediction log are read: the folder of this machine, or a database that several write to."""
+    """Where lines of the prediction log are read: the folder of this machine, or what several send theirs to."""
 
     def ends(self) -> Mapping[str, int]:
         """For each segment, in order of name, the byte at which its complete lines end."""

@@ -102,6 +102,8 @@ def row_of(line: Line, calendar: PeriodCalendar) -> tuple[str, dict[str, Any]]:
     Raises:
         PredictionLogError: the line is no record, or its times are none.
     """
+    if line.problem is not None:
+        raise PredictionLogError(line.problem)
     record: dict[str, Any] = dict(record_of(line.content))
     table = TABLES[record.pop("kind")]
     at = _moment(record["at"], "at")
@@ -109,10 +111,6 @@ def row_of(line: Line, calendar: PeriodCalendar) -> tuple[str, dict[str, Any]]:
     if table == PREDICTIONS:
         features = to_json(row["features"], inf_nan_mode="null")
         row["features"], row["features_sha256"] = features.decode(), hashlib.sha256(features).hexdigest()
-    if table == SHADOWS:
-        # In a log of several machines a segment is named with its machine.
-        machine, slash, _ = line.segment.rpartition("/")
-        row["of_segment"] = f"{machine}{slash}{row['of_segment']}"
     if table == FEEDBACK:
         row["outcome_at"] = _moment(row["outcome_at"], "outcome_at")
     return table, row

@@ -11,12 +11,16 @@ _Name = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
 
 
 class ServingLog(Section):
-    """The prediction log. `secret` names the environment variable that holds PostgreSQL's address; never the address."""
+    """The prediction log. `secret` names the environment variable that holds the address of PostgreSQL, or of Kafka's brokers;
+    never the address. Installations that share brokers have a `topic` each."""
 
     mode: Literal["write", "strict"] = "write"
     segment_bytes: Annotated[int, Field(ge=4_096, strict=True)] = 64 << 20
-    sink: Literal["files", "postgresql"] = "files"
+    sink: Literal["files", "postgresql", "kafka"] = "files"
     secret: _Name = "LEAD_SCORING_LOG_DSN"  # noqa: S105  # a variable's name
+    topic: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}$")] = (
+        "lead-scoring-predictions"  # in Kafka
+    )
     ingest_every_seconds: Count = 60  # at most so often into the lakehouse
     keep_hours: Count = 24  # a segment that is in the lakehouse
 

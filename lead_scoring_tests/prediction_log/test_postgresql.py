@@ -14,8 +14,9 @@ import pytest
 from lead_scoring_assets.errors import PredictionLogError
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.prediction_log import quality
+from lead_scoring_assets.prediction_log.forwarding import Forwarder
 from lead_scoring_assets.prediction_log.ingestion import ingest
-from lead_scoring_assets.prediction_log.postgresql import Forwarder, PostgresLog
+from lead_scoring_assets.prediction_log.postgresql import PostgresLog
 from lead_scoring_assets.prediction_log.segments import LogFolder
 from lead_scoring_assets.prediction_log.sources import forwarding, open_source
 from lead_scoring_assets.prediction_log.tables import INGESTED, PREDICTIONS, SHADOWS
@@ -161,7 +162,7 @@ def test_two_that_send_one_folder_send_each_line_once(world: World, log: Postgre
 def test_a_database_that_is_down_delays_nobody_and_loses_nothing(
     world: World, log: PostgresLog, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lead_scoring_assets.prediction_log.postgresql._INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr("lead_scoring_assets.prediction_log.forwarding._INTERVAL_SECONDS", 0.05)
     writer = LogWriter(world.folder, "w0")
     forwarder = Forwarder(log, world.source)
     forwarder.start()
