@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from math import isfinite
+from functools import lru_cache
+from math import exp, isfinite, log
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ NOT_GIVEN = "not given"
 LEAST_FACTOR = 1.01
 """What changes the odds by less than 1 % is not worth a word."""
 _MOST_FACTOR = 100.0
+_MOST_EFFECT = 2 * log(_MOST_FACTOR)
 _LONGEST_VALUE = 60
 
 
@@ -26,9 +28,14 @@ def label(name: str, registry: Registry) -> str:
     plain = " ".join(name.replace("_", " ").split())
     if (aggregate := registry.aggregates.get(name)) is not None:
         return plain if _is_age(aggregate) else f"{plain} in {aggregate.days} days"
-    # The first clause says what the column is; what follows it is for whoever builds the model.
-    gloss = re.split(r"[,;:]", registry.features[name].why)[0].strip()
+    gloss = _first_clause(registry.features[name].why)
     return f"{plain} ({gloss})" if gloss else plain
+
+
+@lru_cache(maxsize=1_000)
+def _first_clause(why: str) -> str:
+    """It says what the column is; what follows it is for whoever builds the model."""
+    return re.split(r"[,;:]", why)[0].strip()
 
 
 def numbers_of(values: pd.Series) -> Floats:
@@ -74,13 +81,19 @@ def many_value_words(values: pd.Series, name: str, registry: Registry, typical: 
     return np.array([*words, value_words(name, None, registry, typical)], dtype=object)[codes]
 
 
-def many_effect_words(effects: Floats) -> Texts:
-    """Such as `raises the odds 1.8 times`: each distinct figure, as it is shown, is put into words once.
-
-    A fall is told as a share: "times" would mislead.
-    """
-    factors = np.exp(np.clip(effects, -2 * np.log(_MOST_FACTOR), 2 * np.log(_MOST_FACTOR)))
+def effect_words(effect: float) -> str:
+    """Such as `raises the odds 1.8 times`. A fall is told as a share: "times" would mislead."""
+    factor = exp(min(max(effect, -_MOST_EFFECT), _MOST_EFFECT))
+    if effect <= 0:
+        return _figure_words(-float(round(100 * factor)))
     # Two digits: 1.04, 1.8, 12. Contributions are not known more exactly.
+    units = 100 if factor < 1.095 else 10 if factor < 9.95 else 1
+    return _figure_words(round(factor * units) / units)
+
+
+def many_effect_words(effects: Floats) -> Texts:
+    """As `effect_words`, for many: each distinct figure, as it is shown, is put into words once."""
+    factors = np.exp(np.clip(effects, -_MOST_EFFECT, _MOST_EFFECT))
     raised = np.where(factors < 1.095, factors.round(2), np.where(factors < 9.95, factors.round(1), factors.round()))
     shown = np.where(effects > 0, raised, -(100 * factors).round())
     figures, codes = np.unique(shown, return_inverse=True)

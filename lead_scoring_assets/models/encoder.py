@@ -94,6 +94,16 @@ class Encoder:
         Raises:
             KeyError: as for `encode`.
         """
+        # Writable, as the rows of a matrix are: for Numba the two are types, and each would be compiled.
+        return np.frombuffer(bytearray(self._packed(features)), np.float32)
+
+    def encode_rows(self, rows: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.float32]:
+        """`encode_row` of each, as a matrix."""
+        packed = bytearray(b"".join(map(self._packed, rows)))
+        return np.frombuffer(packed, np.float32).reshape(len(rows), len(self.columns))
+
+    def _packed(self, features: Mapping[str, Any]) -> bytes:
+        """A row's numbers, as they lie in memory."""
         numbers = self._numbers_of(features)
         if None in numbers:
             numbers = tuple([_NAN if number is None else number for number in numbers])
@@ -101,19 +111,11 @@ class Encoder:
         try:
             packed = self._singles.pack(*row)
         except OverflowError:
-            return _single(np.array(row, np.float64))
+            return _single(np.array(row, np.float64)).tobytes()
         # Found in the bytes, an infinite number may be two halves of others; missing is decided by `_single`.
         if _INFINITE in packed or _MINUS_INFINITE in packed:
-            return _single(np.array(row, np.float64))
-        # Writable, as the rows of a matrix are: for Numba the two are types, and each would be compiled.
-        return np.frombuffer(bytearray(packed), np.float32)
-
-    def encode_rows(self, rows: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.float32]:
-        """`encode_row` of each, as a matrix."""
-        matrix = np.empty((len(rows), len(self.columns)), np.float32)
-        for number, row in enumerate(rows):
-            matrix[number] = self.encode_row(row)
-        return matrix
+            return _single(np.array(row, np.float64)).tobytes()
+        return packed
 
     @cached_property
     def _places(self) -> list[tuple[str, dict[Any, float]]]:

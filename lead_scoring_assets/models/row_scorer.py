@@ -37,13 +37,7 @@ class RowScorer:
         Raises:
             ScoringError: the model gives log odds that are no finite number.
         """
-        margin = self._margin(self._encode(features))
-        if not math.isfinite(margin):
-            raise ScoringError(
-                f"the {self.scorer.recipe.algorithm} model gave a lead log odds of {margin}: expected a finite number. Roll "
-                "back, or train again."
-            )
-        return self._calibrated(margin)
+        return self._probability(self._margin(self._encode(features)))
 
     def probabilities(self, rows: Sequence[Mapping[str, Any]]) -> list[float]:
         """The same of several leads at a time.
@@ -51,8 +45,16 @@ class RowScorer:
         Raises:
             ScoringError: of one of them, as for `probability`.
         """
-        found: list[float] = self.scorer.row_probabilities(rows).tolist()
-        return found
+        margins = self.scorer.learner.margins(self.scorer.encoder.encode_rows(rows))
+        return [self._probability(margin) for margin in margins.tolist()]
+
+    def _probability(self, margin: float) -> float:
+        if not math.isfinite(margin):
+            raise ScoringError(
+                f"the {self.scorer.recipe.algorithm} model gave a lead log odds of {margin}: expected a finite number. Roll "
+                "back, or train again."
+            )
+        return self._calibrated(margin)
 
     def contributions(self, features: Mapping[str, Any]) -> dict[str, float]:
         """What each feature adds to the calibrated log odds, and the `base` (exact SHAP values); the sum is log(p / (1 − p))."""

@@ -139,12 +139,12 @@ class Endpoints:
             except Fault as fault:
                 results[place] = fault
         ready: dict[int, _Ready] = {}
-        for place, (lead, is_exact) in read.items():
-            try:
-                with isolated:
-                    ready[place] = _Ready(requests[place], lead, is_exact, scoring.score_at_once(live, lead))
-            except Fault as fault:
-                results[place] = fault
+        scores = scoring.score_together(live, [lead for lead, _ in read.values()])
+        for (place, (lead, is_exact)), scored in zip(read.items(), scores, strict=True):
+            if isinstance(scored, Fault):
+                results[place] = scored
+            else:
+                ready[place] = _Ready(requests[place], lead, is_exact, scored)
         try:
             with isolated:
                 results.update(zip(ready, self._tell(live, ready.values()), strict=True))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lead_scoring_assets.assessment.reasons import Reason, reasons_columns, reasons_schema, top_reasons, typical_values
-from lead_scoring_assets.assessment.wording import label, many_effect_words, value_of, value_words
+from lead_scoring_assets.assessment.wording import effect_words, label, many_effect_words, value_of, value_words
 from lead_scoring_assets.contracts.aggregates import Aggregate
 from lead_scoring_assets.contracts.columns import Column, Registry
 
@@ -92,12 +92,18 @@ def test_equal_effects_keep_the_order_of_columns() -> None:
     ],
 )
 def test_effects_in_words(factor: float, words: str) -> None:
+    assert effect_words(math.log(factor)) == words
     assert many_effect_words(np.array([math.log(factor)])).tolist() == [words]
+
+
+def test_one_effect_is_said_as_among_many() -> None:
+    effects = np.concatenate([np.linspace(-10, 10, 40_001), [0.0, -0.0, -1e4, 1e4]])
+    assert [*map(effect_words, effects.tolist())] == many_effect_words(effects).tolist()
 
 
 @given(st.floats(-1e4, 1e4).filter(lambda effect: abs(effect) >= math.log(1.01)))
 def test_words_never_contradict_the_effect(effect: float) -> None:
-    [words] = many_effect_words(np.array([effect]))
+    words = effect_words(effect)
     figure = float(words.replace("more than ", "").replace("less than ", "").split()[3 if effect > 0 else 4])
     assert words.startswith("raises the odds " if effect > 0 else "lowers the odds to ")
     if "than" not in words:

@@ -83,7 +83,8 @@ def test_a_lead_has_one_score_whichever_way_it_came(algorithm: str) -> None:
     records = some.astype(object).where(some.notna(), None).to_dict("records")
     expected = scorer.batch_probabilities(pa.RecordBatch.from_pandas(some)).tolist()
     assert [one.probability(record) for record in records] == expected
-    assert scorer.row_probabilities(records).tolist() == expected
+    assert one.probabilities(records) == scorer.row_probabilities(records).tolist() == expected
+    assert one.probabilities([]) == []
     assert scorer.probabilities(some).tolist() == expected
     assert len(set(expected)) > 60
     for record, probability in zip(records[:10], expected, strict=False):
@@ -145,3 +146,5 @@ def test_log_odds_that_are_no_number_are_refused() -> None:
     broken = RowScorer(Scorer(Broken(), ENCODER, RECIPES["logistic"], STEEPER))  # type: ignore[arg-type]
     with pytest.raises(ScoringError, match="finite number"):
         broken.probability({"x": 1.0, "y": None, "colour": "red"})
+    with pytest.raises(ScoringError, match="finite number"):
+        broken.probabilities([{"x": 1.0, "y": None, "colour": "red"}])

@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import json
 import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from lead_scoring_assets.errors import PredictionLogError
+from lead_scoring_assets.serving.following import LoadedModel
 from lead_scoring_assets.serving.requests import Answered, Whole
 from lead_scoring_assets.serving.together import TOGETHER
 from lead_scoring_assets.serving.worker import Worker
@@ -179,31 +181,104 @@ def test_where_their_records_cannot_be_written_none_is_answered(served: Served) 
     assert not served.records("score")
 
 
-def test_a_lead_that_the_model_cannot_score_takes_no_other_with_it(served: Served) -> None:
-    served.deploy(1)
+_EIGHT = range(18, 26)
 
-    async def ask() -> list[list[tuple[int, dict[str, str], Any]]]:
-        made = connections(worker.app, 3, asyncio.get_running_loop())
-        for number, (connection, _) in enumerate(made):
-            connection.data_received(whole(number, age=18 + number))
-        await asyncio.sleep(0)
-        return [answers(held.written) for _, held in made]
 
+async def _asked_together(worker: Worker, ages: Sequence[int]) -> list[tuple[int, Any]]:
+    """The answers to leads of one turn, of whom only the age differs."""
+    made = connections(worker.app, len(ages), asyncio.get_running_loop())
+    for (connection, _), age in zip(made, ages, strict=True):
+        connection.data_received(post("/predict?exact=true", as_json({**LEADS[0], "age": age})))
+    await asyncio.sleep(0)
+    return [(status, body) for _, held in made for status, _, body in answers(held.written)]
+
+
+def _model(worker: Worker) -> LoadedModel:
+    assert worker.follower.live is not None
+    return worker.follower.live.champion
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_leads_that_come_together_are_scored_in_one_call_each_as_if_alone(served: Served, version: int) -> None:
+    served.deploy(version)
     with served.worker() as worker:
-        assert worker.follower.live is not None
-        scorer = worker.follower.live.champion.scorer
-        probability = scorer.probability
+        scorer = _model(worker).scorer
+        ages = range(18, 88, 10)
+        alone = [body["score_exact"] for age in ages for _, body in asyncio.run(_asked_together(worker, [age]))]
+        several, calls = scorer.probabilities, []
+
+        def counting(rows: Sequence[Mapping[str, Any]]) -> list[float]:
+            calls.append(len(rows))
+            return several(rows)
+
+        scorer.probabilities = counting  # type: ignore[method-assign]
+        scorer.probability = None  # type: ignore[assignment, method-assign]
+        together = [body["score_exact"] for _, body in asyncio.run(_asked_together(worker, ages))]
+    assert calls == [7]
+    assert together == alone
+    assert len(set(together)) > 3
+
+
+@pytest.mark.parametrize("count", [3, 9])
+def test_a_lead_that_the_model_cannot_score_takes_no_other_with_it(served: Served, count: int) -> None:
+    served.deploy(1)
+    with served.worker() as worker:
+        model = _model(worker)
+        probability = model.scorer.probability
 
         def failing(features: Mapping[str, Any]) -> float:
             return math.nan if features["age"] == 19 else probability(features)
 
-        scorer.probability = failing  # type: ignore[method-assign]
-        told = asyncio.run(ask())
-    assert [(status, body["source"]) for [(status, _, body)] in told] == [
-        (200, "model"),
-        (200, "fallback"),
-        (200, "model"),
-    ]
+        model.scorer.probability = failing  # type: ignore[method-assign]
+        model.scorer.probabilities = lambda rows: [*map(failing, rows)]  # type: ignore[method-assign]
+        told = asyncio.run(_asked_together(worker, range(18, 18 + count)))
+        assert [(status, body["source"]) for status, body in told] == [
+            (200, "fallback" if number == 1 else "model") for number in range(count)
+        ]
+        assert model.breaker._failures == 1
+
+
+def test_a_model_that_is_slow_for_many_is_left_alone(served: Served) -> None:
+    served.deploy(1)
+    with served.worker() as worker:
+        model = _model(worker)
+        several, seconds = (
+            model.scorer.probabilities,
+            2 * worker.app._endpoints._parts.settings.breaker.timeout_ms / 1e3,
+        )
+
+        def slow(rows: Sequence[Mapping[str, Any]]) -> list[float]:
+            time.sleep(seconds)
+            return several(rows)
+
+        model.scorer.probabilities = slow  # type: ignore[method-assign]
+        first = asyncio.run(_asked_together(worker, _EIGHT))
+        assert model.breaker.state == "open"
+        second = asyncio.run(_asked_together(worker, _EIGHT))
+    assert {(status, body["source"]) for status, body in first} == {(200, "model")}
+    assert {(status, body["source"]) for status, body in second} == {(200, "fallback")}
+
+
+def test_whether_a_model_is_back_is_tried_with_one_lead(served: Served) -> None:
+    served.deploy(1)
+    with served.worker() as worker:
+        model = _model(worker)
+        long_ago = time.monotonic() - 3_600
+        while model.breaker.state == "closed":
+            model.breaker.failed(long_ago)
+        probability, tried = model.scorer.probability, []
+
+        def failing(features: Mapping[str, Any]) -> float:
+            tried.append(features["age"])
+            raise RuntimeError("not yet")
+
+        model.scorer.probability = failing  # type: ignore[method-assign]
+        told = asyncio.run(_asked_together(worker, _EIGHT))
+        assert tried == [18]
+        assert {body["source"] for _, body in told} == {"fallback"}
+        model.breaker._opened_at = long_ago
+        model.scorer.probability = probability  # type: ignore[method-assign]
+        assert {body["source"] for _, body in asyncio.run(_asked_together(worker, _EIGHT))} == {"model"}
 
 
 def test_a_library_that_comes_while_leads_wait_is_waited_for(served: Served) -> None:
