@@ -6,6 +6,7 @@ ingests keeps what was received in a file of its own, together with how far it h
 """
 
 import contextlib
+import logging
 import os
 import re
 import sqlite3
@@ -24,6 +25,10 @@ from lead_scoring_assets.settings import ServingLog
 if TYPE_CHECKING:
     import confluent_kafka
 
+# What matters of it is raised; to the library a producer that gives up is a fatal one.
+_UNHEARD = logging.getLogger(f"{__name__}.library")
+_UNHEARD.propagate = False
+_UNHEARD.addHandler(logging.NullHandler())
 _PATIENCE_SECONDS = 5.0
 _SENT_LINES = 5_000
 _READ_MESSAGES = 5_000
@@ -252,7 +257,7 @@ class KafkaLog:
             self._trouble = problem.str()
 
         self._trouble = None
-        return {**self._settings, "error_cb": heard, "log_level": 0}
+        return {**self._settings, "error_cb": heard, "logger": _UNHEARD}
 
     @contextlib.contextmanager
     def _talking(self) -> Iterator[None]:
