@@ -31,6 +31,8 @@ class _Version(click.ParamType[int]):
 @click.option("--at", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]), help="Only which one was live then (UTC).")
 def models(at: datetime | None) -> None:
     """Every model version: its period, stage, algorithm, holdout AUC, why it was trained and by which commit."""
+    from lead_scoring_assets.models.registry import ModelRegistry
+    from lead_scoring_assets.promotion.deployments import Deployments
     from lead_scoring_assets.promotion.story import live_at, summaries
 
     installation = open_installation()
@@ -39,7 +41,13 @@ def models(at: datetime | None) -> None:
         return
     rows = summaries(installation)
     if not rows:
-        remarks.print("no model has been trained yet. Run `lead-scoring materialize`.")
+        live, store = Deployments(installation.lakehouse).newest(), ModelRegistry(installation.home).tracking_uri
+        remarks.print(
+            "no model has been trained yet. Run `lead-scoring materialize`."
+            if live is None
+            else f"the model store {store} holds no version, though v{live.version} is live: expected the store in which it was "
+            "registered. It is served on from its own files; bring the store back."
+        )
         return
     title = f"Model versions of {installation.settings.name}{installation.settings.simulated_mark}"
     table = Table(title=title, box=None, pad_edge=False)

@@ -135,8 +135,9 @@ def revoke_key(path: Path, name: str) -> None:
 def _known(ring: KeyRing, name: str) -> Key:
     key = ring.named(name)
     if key is None:
-        told = ", ".join(repr(other.name) for other in ring.keys) or "none"
-        raise ServingError(f"there is no key {name!r}: expected one of {told}. See `lead-scoring keys list`.")
+        told = ", ".join(repr(other.name) for other in ring.keys)
+        expected = f"one of {told}; see `lead-scoring keys list`" if told else "one that was created; there is none"
+        raise ServingError(f"there is no key {name!r}: expected {expected}.")
     return key
 
 

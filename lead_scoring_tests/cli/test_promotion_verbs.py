@@ -79,6 +79,16 @@ def test_a_rollback_does_not_need_mlflow_and_says_how_far_it_has_followed(world:
     assert ModelRegistry(world.house.home).production_version() == 1
 
 
+def test_a_model_store_that_is_gone_is_not_taken_for_a_new_one(world: World) -> None:
+    world.promote(1, 2)
+    settings = world.root / "lead_scoring.yaml"
+    # Another file, because this process keeps the store open that it had.
+    elsewhere = f"sqlite:///{world.root}/other.db"
+    settings.write_text(settings.read_text().replace("tracking_uri: null ", f"tracking_uri: {elsewhere} "))
+    told = "".join(run("models").output.split())
+    assert f"{elsewhere}holdsnoversion,thoughv2islive".replace(" ", "") in told
+
+
 def test_a_day_of_decisions(world: World) -> None:
     world.promote(1, 2)
     refused = run("promote", "3")

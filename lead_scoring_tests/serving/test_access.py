@@ -77,6 +77,8 @@ def test_what_cannot_be_is_told(tmp_path: Path) -> None:
     for change in (rotate_key, revoke_key):
         with pytest.raises(ServingError, match="expected one of 'crm'"):
             change(path, "CRM")
+        with pytest.raises(ServingError, match="expected one that was created; there is none"):
+            change(tmp_path / "elsewhere" / FILE, "crm")
     path.write_text('{"keys": 7}')
     with pytest.raises(ServingError, match="cannot be read"):
         read_keys(path)
