@@ -11,7 +11,7 @@ from lead_scoring_assets.lakehouse.query import query
 from lead_scoring_assets.lakehouse.tables import Commit
 from lead_scoring_assets.prediction_log.tables import PREDICTIONS
 
-TABLE = "fallback_leads"
+TABLE, SCORES = "fallback_leads", "lead_scores"
 SCHEMA = pa.schema(
     [
         ("period", pa.string()),
@@ -70,7 +70,7 @@ def fallback_leads(installation: Installation) -> pa.Table:
     lakehouse = installation.lakehouse
     if not lakehouse.exists(PREDICTIONS):
         return SCHEMA.empty_table()
-    scores = lakehouse.scan("lead_scores") if lakehouse.exists("lead_scores") else _NO_SCORES
+    scores = lakehouse.scan(SCORES) if lakehouse.exists(SCORES) else _NO_SCORES
     return query(_SQL, {"served": lakehouse.scan(PREDICTIONS), "scores": scores}).cast(SCHEMA)
 
 

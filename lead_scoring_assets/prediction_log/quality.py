@@ -84,7 +84,9 @@ def fallback_leads_are_scored(installation: Installation) -> Finding:
     if not lakehouse.exists(fallback_leads.TABLE):
         return Finding(True, "a model answered everyone")
     scored = (
-        lakehouse.read("lead_scores", columns=["period"])["period"].unique() if lakehouse.exists("lead_scores") else []
+        lakehouse.read(fallback_leads.SCORES, columns=["period"])["period"].unique()
+        if lakehouse.exists(fallback_leads.SCORES)
+        else []
     )
     rows = lakehouse.read(fallback_leads.TABLE).to_pylist()
     waiting = [row for row in rows if row["status"] == "waiting"]

@@ -10,6 +10,7 @@ import dagster as dg
 from lead_scoring_assets.errors import PredictionLogError
 from lead_scoring_assets.installation import Installation
 from lead_scoring_assets.lakehouse.query import query
+from lead_scoring_assets.prediction_log import fallback_leads
 from lead_scoring_assets.prediction_log.ingestion import pending_bytes
 from lead_scoring_assets.prediction_log.sources import open_source
 from lead_scoring_assets.prediction_log.tables import INGESTED
@@ -44,7 +45,8 @@ class _Cause:
 def new_served_predictions(
     context: dg.SensorEvaluationContext, installation: dg.ResourceParam[Installation]
 ) -> dg.RunRequest | dg.SkipReason:
-    """One run for what is new, named by its segments and bytes; one more an hour after the last, to measure the quiet."""
+    """One run for what is new, named by its segments and bytes; in the quiet one an hour after the last, to measure it, and one
+    when a batch may have scored who was answered without a model."""
     try:
         cause = _cause(installation)
     except PredictionLogError as problem:
@@ -76,10 +78,19 @@ def _cause(installation: Installation) -> _Cause | dg.SkipReason:
     if last is None:
         return dg.SkipReason("no API has logged anything here")
     if installation.clock.now() - last >= _QUIET:
-        return _Cause(f"an hour and more without a line, since {last:%Y-%m-%d %H:%M}", last.isoformat())
+        told = f"an hour and more without a line, since {last:%Y-%m-%d %H:%M}"
+        return _Cause(told, f"{last.isoformat()} {_scored_in_the_quiet(installation)}")
     return dg.SkipReason(
         f"all of {len(source.ends())} segments is taken in, the last of it at {last:%Y-%m-%d %H:%M:%S}"
     )
+
+
+def _scored_in_the_quiet(installation: Installation) -> int | None:
+    """The version of the batches' scores, in which leads may stand that were answered without a model; None: none were."""
+    lakehouse = installation.lakehouse
+    if not (lakehouse.exists(fallback_leads.TABLE) and lakehouse.exists(fallback_leads.SCORES)):
+        return None
+    return lakehouse.version(fallback_leads.SCORES)
 
 
 def _last_ingested(installation: Installation) -> datetime | None:

@@ -244,6 +244,18 @@ def test_a_lead_waits_until_a_model_has_scored_it(world: World) -> None:
     assert "1 of them although their period was scored, such as lead 3" in found.sentence
 
 
+def test_whom_a_batch_scores_in_the_quiet_waits_no_longer(world: World, instance: dg.DagsterInstance) -> None:
+    world.log(fallback(1))
+    run(world, instance, tick(world, instance))
+    world.later(minutes=61)
+    run(world, instance, tick(world, instance))
+    assert "measured already" in tick(world, instance)
+    scored(world, "2009-03", "lead 1")
+    run(world, instance, tick(world, instance))
+    assert [row["status"] for row in world.rows(fallback_leads.TABLE)] == ["rescored"]
+    assert "measured already" in tick(world, instance)
+
+
 def test_an_answer_by_rule_after_a_score_waits_again(world: World) -> None:
     world.log(fallback(1))
     ingest(world.house, world.source)
