@@ -8,7 +8,6 @@ ingests keeps what was received in a file of its own, together with how far it h
 import contextlib
 import logging
 import os
-import re
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from lead_scoring_assets.errors import PredictionLogError
 from lead_scoring_assets.files import one_at_a_time
+from lead_scoring_assets.prediction_log.kafka_address import settings_of, without_secrets
 from lead_scoring_assets.prediction_log.segments import Line, LogFolder
 from lead_scoring_assets.settings import ServingLog
 
@@ -33,8 +33,6 @@ _PATIENCE_SECONDS = 5.0
 _SENT_LINES = 5_000
 _READ_MESSAGES = 5_000
 _START = "start_byte"
-_OURS = re.compile(r"bootstrap\.servers|security\.protocol|client\.id|(sasl|ssl)\.[a-z.]+")
-_SECRET = re.compile("password|secret|key|token|config|pem")
 _TABLES = """
     CREATE TABLE IF NOT EXISTS sent (topic, segment, partition, reached, PRIMARY KEY (topic, segment)) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS read (topic, partition, next_offset, PRIMARY KEY (topic, partition)) WITHOUT ROWID;
@@ -53,7 +51,7 @@ class KafkaLog:
     """
 
     def __init__(self, address: str, topic: str, book: Path) -> None:
-        self._settings = _settings(address)
+        self._settings = settings_of(address)
         self._topic, self._book = topic, book
         self._producer: confluent_kafka.Producer | None = None
         self._trouble: str | None = None
@@ -280,9 +278,7 @@ class KafkaLog:
 
     def _problem(self, told: str) -> PredictionLogError:
         told = f"{told}; {self._trouble}" if self._trouble and self._trouble not in told else told
-        for name, value in self._settings.items():
-            if _SECRET.search(name):
-                told = told.replace(value, "***")
+        told = without_secrets(told, self._settings)
         return PredictionLogError(
             f"the prediction log in Kafka cannot be reached, written or read ({told}): expected topic {self._topic} at the "
             "brokers that the environment names. The records are kept on this machine, and are sent when it is back."
@@ -304,31 +300,6 @@ class KafkaLog:
 
     def _alone(self, doing: str) -> contextlib.AbstractContextManager[None]:
         return one_at_a_time(self._book.with_name(f"{self._book.name}.{doing}.lock"))
-
-
-def _settings(address: str) -> dict[str, str]:
-    """librdkafka's settings from an address.
-
-    Raises:
-        PredictionLogError: one has no value, or is none of those that say where the brokers are and who asks.
-    """
-    settings = {}
-    for part in filter(None, map(str.strip, address.split(";"))):
-        name, is_named, value = part.partition("=")
-        if not is_named:
-            name, value = "bootstrap.servers", part
-        if not _OURS.fullmatch(name) or not value:
-            # Never the value, which may be a password.
-            raise PredictionLogError(
-                f"the brokers' address names the setting {name!r}, expected bootstrap.servers, security.protocol, client.id, or "
-                "one that begins with sasl. or ssl., each with its value behind `=` and a semicolon between them."
-            )
-        settings[name] = value
-    if "bootstrap.servers" not in settings:
-        raise PredictionLogError(
-            "the brokers' address names no broker, expected such as broker:9092 or bootstrap.servers=…"
-        )
-    return settings
 
 
 def _place(message: Any) -> tuple[str, int]:
