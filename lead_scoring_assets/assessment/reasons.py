@@ -76,7 +76,7 @@ def top_reasons(
     effects, features = _effects(contributions[None, :], columns)[0].tolist(), registry.features
     found = []
     for sign in (1, -1):
-        # Lists: for a single lead a tenth of what arrays cost. Sorting keeps equal ones in the order of columns, as `_strongest`.
+        # Lists: arrays cost more for a single lead. Sorting keeps equal ones in the order of columns, as `_strongest` does.
         reasons = [place for place, effect in enumerate(effects) if sign * effect >= _LEAST_EFFECT]
         for place in sorted(reasons, key=lambda place: -sign * effects[place])[:k]:
             name, effect = columns[place], effects[place]
