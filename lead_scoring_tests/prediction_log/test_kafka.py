@@ -25,6 +25,7 @@ from lead_scoring_assets.prediction_log.tables import INGESTED, PREDICTIONS, REJ
 from lead_scoring_assets.prediction_log.writer import LogWriter
 from lead_scoring_assets.settings import ServingLog
 from lead_scoring_tests.prediction_log.broker import Broker, running_broker
+from lead_scoring_tests.prediction_log.shared import nothing_is_taken_in_twice_by_another_sink
 from lead_scoring_tests.prediction_log.test_ingestion import accounted
 from lead_scoring_tests.prediction_log.worlds import World, feedback, lines, score, shadow
 
@@ -147,23 +148,7 @@ def test_several_machines_send_and_one_takes_in(tmp_path: Path, world: World, br
 
 
 def test_who_changes_the_sink_takes_nothing_in_twice(world: World, log: KafkaLog) -> None:
-    writer = LogWriter(world.folder, "w1")
-    writer.write(lines([score(1)]))
-    world.log(score(2), feedback(1))
-    assert ingest(world.house, world.source).lines == 3
-    assert log.send(world.source) == 3
-    assert ingest(world.house, log).lines == 0
-    writer.write(lines([score(3)]))
-    log.send(world.source)
-    assert ingest(world.house, log).lines == 1
-    assert ingest(world.house, world.source).lines == 0  # and back
-    writer.write(lines([score(4)]))
-    assert ingest(world.house, world.source).lines == 1
-    writer.close()
-    log.send(world.source)
-    assert ingest(world.house, log).lines == 0
-    assert sorted(world.column(PREDICTIONS, "lead_id")) == [f"lead {n}" for n in range(1, 5)]
-    accounted(world)
+    nothing_is_taken_in_twice_by_another_sink(world, log)
 
 
 @pytest.mark.parametrize("killed", ["sender", "receiver"])

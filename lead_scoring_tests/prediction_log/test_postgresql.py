@@ -24,6 +24,7 @@ from lead_scoring_assets.prediction_log.writer import LogWriter
 from lead_scoring_assets.serving.shadow_turn import shadow_folder
 from lead_scoring_assets.settings import ServingLog
 from lead_scoring_tests.prediction_log.conftest import PostgresServer
+from lead_scoring_tests.prediction_log.shared import nothing_is_taken_in_twice_by_another_sink
 from lead_scoring_tests.prediction_log.test_ingestion import accounted
 from lead_scoring_tests.prediction_log.worlds import World, feedback, lines, score, shadow
 from lead_scoring_tests.serving.shadowed import shadow_all
@@ -98,24 +99,7 @@ def test_workers_of_the_same_name_on_two_machines_do_not_meet(tmp_path: Path, lo
 
 
 def test_who_changes_the_sink_takes_nothing_in_twice(world: World, log: PostgresLog) -> None:
-    """What was taken in stays in its folder for a while, and is sent like everything else."""
-    writer = LogWriter(world.folder, "w1")
-    writer.write(lines([score(1)]))
-    world.log(score(2), feedback(1))
-    assert ingest(world.house, world.source).lines == 3
-    assert log.send(world.source) == 3
-    assert ingest(world.house, log).lines == 0
-    writer.write(lines([score(3)]))
-    log.send(world.source)
-    assert ingest(world.house, log).lines == 1
-    assert ingest(world.house, world.source).lines == 0  # and back
-    writer.write(lines([score(4)]))
-    assert ingest(world.house, world.source).lines == 1
-    writer.close()
-    log.send(world.source)
-    assert ingest(world.house, log).lines == 0
-    assert sorted(world.column(PREDICTIONS, "lead_id")) == [f"lead {n}" for n in range(1, 5)]
-    accounted(world)
+    nothing_is_taken_in_twice_by_another_sink(world, log)
 
 
 def test_kill_9_while_sending_neither_loses_nor_doubles_a_line(world: World, log: PostgresLog) -> None:
