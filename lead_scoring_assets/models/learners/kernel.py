@@ -90,7 +90,9 @@ def add_contributions(
 ) -> None:
     """Shapley values of each row of `matrix`, added to `found`; from `trees` on the arguments are as `Paths` holds them."""
     at = np.empty(len(columns), np.int64)
+    # Places of a leaf's columns whose value goes its way, and of the others.
     known = np.empty(len(weights), np.int64)
+    others = np.empty(len(weights), np.int64)
     # Coefficients of ∏ (z + x) over the columns whose value goes the leaf's way.
     sizes = np.empty(len(weights) + 1)
     for row in range(len(matrix)):
@@ -100,26 +102,29 @@ def add_contributions(
         for leaf in range(len(values)):
             begin, end = starts[leaf], starts[leaf + 1]
             m, tree, bit = end - begin, trees[leaf], bits[leaf]
-            reached, value = 0, values[leaf]
-            sizes[0] = 1.0
+            reached, missed, value = 0, 0, values[leaf]
+            # Told apart without a branch: no processor could guess which way it goes.
             for place in range(begin, end):
-                if (np.uint64(masks[at[asked[place]], tree]) >> bit) & np.uint64(1):
-                    z = shares[place]
-                    sizes[reached + 1] = sizes[reached]
-                    for size in range(reached, 0, -1):
-                        sizes[size] = sizes[size] * z + sizes[size - 1]
-                    sizes[0] *= z
-                    known[reached] = place
-                    reached += 1
-                else:
-                    value *= shares[place]
-            if reached < m:
+                met = int((np.uint64(masks[at[asked[place]], tree]) >> bit) & np.uint64(1))
+                known[reached] = others[missed] = place
+                reached += met
+                missed += 1 - met
+            for number in range(missed):
+                value *= shares[others[number]]
+            sizes[0] = 1.0
+            for number in range(reached):
+                z = shares[known[number]]
+                sizes[number + 1] = sizes[number]
+                for size in range(number, 0, -1):
+                    sizes[size] = sizes[size] * z + sizes[size - 1]
+                sizes[0] *= z
+            if missed:
                 total = 0.0
                 for size in range(reached + 1):
                     total += weights[m, size] * sizes[size]
-                for place in range(begin, end):
-                    if not (np.uint64(masks[at[asked[place]], tree]) >> bit) & np.uint64(1):
-                        found[row, columns[asked[place], 0]] -= value * total
+                total *= value
+                for number in range(missed):
+                    found[row, columns[asked[others[number]], 0]] -= total
             for number in range(reached):
                 # The product without this column's own factor, by division.
                 z = shares[known[number]]
