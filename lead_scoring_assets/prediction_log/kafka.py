@@ -181,9 +181,10 @@ class KafkaLog:
         for partition in self._partitions(consumer, is_needed=False):
             place = _library().TopicPartition(self._topic, partition)
             low, high = consumer.get_watermark_offsets(place, timeout=_PATIENCE_SECONDS)
-            place.offset = known.get(partition, low)
-            # One that lies behind the end is of a topic that was made anew: the brokers refuse it, and the first one is read.
-            if place.offset != high:
+            next_offset = known.get(partition, low)
+            # Else it is of a topic that was made anew, or Kafka has let go of what came next.
+            place.offset = next_offset if low <= next_offset <= high else low
+            if place.offset < high:
                 unread[partition] = place, high
         return unread
 

@@ -93,9 +93,12 @@ def messages(broker: Broker, topic: str) -> int:
         consumer.close()
 
 
-def produce(broker: Broker, topic: str, key: bytes | None, value: bytes | None, **headers: str) -> None:
+def produce(
+    broker: Broker, topic: str, key: bytes | None, value: bytes | None, *, partition: int = -1, **headers: str
+) -> None:
+    """`partition`: -1 leaves it to the library."""
     producer = confluent_kafka.Producer({"bootstrap.servers": broker.address, "log_level": 0})
-    producer.produce(topic, value, key, headers={name: told.encode() for name, told in headers.items()})
+    producer.produce(topic, value, key, partition, headers={name: told.encode() for name, told in headers.items()})
     assert producer.flush(10) == 0
 
 
@@ -293,6 +296,22 @@ def test_a_topic_that_was_made_anew_is_read_from_its_first_message(world: World,
         assert log.receive() == 0
     writer.close()
     accounted(world)
+
+
+def test_an_empty_partition_of_a_topic_that_was_made_anew_is_not_waited_for(
+    world: World, log: KafkaLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not every broker refuses to read behind the end: one stays silent, and nothing more would ever be taken in."""
+    world.log(score(1))
+    log.send(world.source)
+    [segment] = log.ends()
+    partition = log._partition_of(segment)
+    with running_broker() as other:
+        produce(other, log._topic, None, b"not ours", partition=1 if partition == 0 else 0)
+        log = KafkaLog(other.address, log._topic, log._book)
+        assert log.receive() == 1
+        monkeypatch.setattr(KafkaLog, "_messages", lambda *_: pytest.fail("there is nothing to read"))
+        assert log.receive() == 0
 
 
 def test_what_others_write_to_the_topic_is_kept_aside(world: World, log: KafkaLog, broker: Broker, topic: str) -> None:
