@@ -6,6 +6,7 @@ ingests keeps what was received in a file of its own, together with how far it h
 """
 
 import contextlib
+import hashlib
 import logging
 import os
 import sqlite3
@@ -35,7 +36,7 @@ _READ_MESSAGES = 5_000
 _START = "start_byte"
 _TABLES = """
     CREATE TABLE IF NOT EXISTS sent (topic, segment, partition, reached, PRIMARY KEY (topic, segment)) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS read (topic, partition, next_offset, PRIMARY KEY (topic, partition)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS read_to (topic, partition, next_offset, last, PRIMARY KEY (topic, partition)) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS segments (segment PRIMARY KEY, reached) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS lines (segment, start_byte, line, PRIMARY KEY (segment, start_byte)) WITHOUT ROWID;
 """
@@ -139,9 +140,6 @@ class KafkaLog:
             consumer = self._consumer()
             try:
                 unread = self._unread(book, consumer)
-                if not unread:
-                    return 0
-                consumer.assign([place for place, _ in unread.values()])
                 return sum(self._keep(book, messages) for messages in self._messages(consumer, unread))
             finally:
                 consumer.close()
@@ -173,46 +171,87 @@ class KafkaLog:
             raise self._problem(str(refused[0]) if refused else f"{left:,} messages were not confirmed in time")
 
     def _unread(self, book: sqlite3.Connection, consumer: "confluent_kafka.Consumer") -> dict[int, tuple[Any, int]]:
-        """By partition that holds something new, where to read on, and the offset after its last message."""
-        known: dict[int, int] = dict(
-            book.execute("SELECT partition, next_offset FROM read WHERE topic = ?", [self._topic]).fetchall()
-        )
+        """By partition that holds something new, where to read on, and the offset after its last message.
+
+        A topic that was made anew counts its offsets from the start. It is read from there where the message before the
+        next one is not the last that was read: what is not new is passed over.
+        """
+        known: dict[int, tuple[int, bytes]] = {
+            partition: (next_offset, last)
+            for partition, next_offset, last in book.execute(
+                "SELECT partition, next_offset, last FROM read_to WHERE topic = ?", [self._topic]
+            )
+        }
+        ends = {
+            partition: consumer.get_watermark_offsets(self._at(partition), timeout=_PATIENCE_SECONDS)
+            for partition in self._partitions(consumer, is_needed=False)
+        }
+        lasts = {
+            partition: known[partition][0] - 1
+            for partition, (low, high) in ends.items()
+            if partition in known and low < known[partition][0] <= high
+        }
+        same = {
+            partition
+            for partition, message in self._first_from(consumer, lasts).items()
+            if _fingerprint(message) == known[partition][1]
+        }
         unread = {}
-        for partition in self._partitions(consumer, is_needed=False):
-            place = _library().TopicPartition(self._topic, partition)
-            low, high = consumer.get_watermark_offsets(place, timeout=_PATIENCE_SECONDS)
-            next_offset = known.get(partition, low)
-            # Else it is of a topic that was made anew, or Kafka has let go of what came next.
-            place.offset = next_offset if low <= next_offset <= high else low
-            if place.offset < high:
-                unread[partition] = place, high
+        for partition, (low, high) in ends.items():
+            start = known[partition][0] if partition in same else low
+            if start < high:
+                unread[partition] = self._at(partition, start), high
         return unread
+
+    def _first_from(self, consumer: "confluent_kafka.Consumer", offsets: Mapping[int, int]) -> dict[int, Any]:
+        """The first message of each partition from an offset on."""
+        consumer.assign([self._at(partition, offset) for partition, offset in offsets.items()])
+        found: dict[int, Any] = {}
+        waited_for = set(offsets)
+        while waited_for:
+            [message] = self._arrived(consumer, 1)
+            if message.error() is None:
+                found.setdefault(message.partition(), message)
+            waited_for.discard(message.partition())
+        return found
 
     def _messages(
         self, consumer: "confluent_kafka.Consumer", unread: Mapping[int, tuple[Any, int]]
     ) -> Iterator[list[Any]]:
         """What the partitions held, some at a time."""
+        consumer.assign([place for place, _ in unread.values()])
         waited_for = set(unread)
         while waited_for:
-            first = consumer.poll(_PATIENCE_SECONDS)
-            if first is None:
-                raise self._problem(f"nothing came in {_PATIENCE_SECONDS:.0f} seconds")
             messages = []
-            for message in (first, *consumer.consume(_READ_MESSAGES, 0)):
-                problem, partition = message.error(), message.partition() or 0
-                if problem is None:
+            for message in self._arrived(consumer, _READ_MESSAGES):
+                if message.error() is None:
                     messages.append(message)
-                    if (message.offset() or 0) + 1 >= unread[partition][1]:
-                        waited_for.discard(partition)
-                elif problem.code() == _library().KafkaError._PARTITION_EOF:
-                    waited_for.discard(partition)  # its last offsets hold no message
+                    is_last = message.offset() + 1 >= unread[message.partition()][1]
                 else:
-                    raise self._problem(problem.str())
+                    is_last = True  # its last offsets hold no message
+                if is_last:
+                    waited_for.discard(message.partition())
             yield messages
+
+    def _arrived(self, consumer: "confluent_kafka.Consumer", most: int) -> list[Any]:
+        """One message or more; one with an error tells that its partition holds no further one."""
+        first = consumer.poll(_PATIENCE_SECONDS)
+        if first is None:
+            raise self._problem(f"nothing came in {_PATIENCE_SECONDS:.0f} seconds")
+        messages = [first, *(consumer.consume(most - 1, 0) if most > 1 else ())]
+        for message in messages:
+            problem = message.error()
+            if problem is not None and problem.code() != _library().KafkaError._PARTITION_EOF:
+                raise self._problem(problem.str())
+        return messages
+
+    def _at(self, partition: int, offset: int = -1) -> Any:
+        return _library().TopicPartition(self._topic, partition, offset)
 
     def _keep(self, book: sqlite3.Connection, messages: Iterable[Any]) -> int:
         """Write messages down, and how far they reach, together; how many lines were new."""
         count = 0
+        lasts: dict[int, Any] = {}
         with _together(book):
             for message in messages:
                 segment, start = _place(message)
@@ -223,10 +262,10 @@ class KafkaLog:
                     end = start + len(content) + 1
                     book.execute("INSERT OR REPLACE INTO segments VALUES (?, ?)", [segment, end])
                     count += 1
-                book.execute(
-                    "INSERT OR REPLACE INTO read VALUES (?, ?, ?)",
-                    [self._topic, message.partition(), message.offset() + 1],
-                )
+                lasts[message.partition()] = message
+            for partition, last in lasts.items():
+                told = [self._topic, partition, last.offset() + 1, _fingerprint(last)]
+                book.execute("INSERT OR REPLACE INTO read_to VALUES (?, ?, ?, ?)", told)
         return count
 
     def _partitions(self, client: Any, *, is_needed: bool) -> list[int]:
@@ -313,6 +352,10 @@ def _place(message: Any) -> tuple[str, int]:
     if not segment or start < 0:
         return f"foreign-{message.topic()}-{message.partition()}-{message.offset()}", 0
     return segment, start
+
+
+def _fingerprint(message: Any) -> bytes:
+    return hashlib.sha256(repr((message.key(), message.headers(), message.value())).encode()).digest()
 
 
 def _lost(segment: str, start: int, end: int) -> Line:

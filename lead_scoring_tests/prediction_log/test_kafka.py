@@ -310,8 +310,31 @@ def test_an_empty_partition_of_a_topic_that_was_made_anew_is_not_waited_for(
         produce(other, log._topic, None, b"not ours", partition=1 if partition == 0 else 0)
         log = KafkaLog(other.address, log._topic, log._book)
         assert log.receive() == 1
-        monkeypatch.setattr(KafkaLog, "_messages", lambda *_: pytest.fail("there is nothing to read"))
+        asked = []
+        monkeypatch.setattr(KafkaLog, "_messages", lambda _, __, unread: asked.extend(unread) or iter(()))
         assert log.receive() == 0
+        assert asked == []
+
+
+@pytest.mark.parametrize("more", [0, 2])
+def test_a_topic_that_was_made_anew_is_known_by_its_messages(
+    world: World, log: KafkaLog, broker: Broker, topic: str, more: int
+) -> None:
+    """Its offsets may have come as far as those of the one before."""
+    old, new = (
+        {f"w{n}-1".encode(): b"%d" % n + b"*" * 9 for n in numbers} for numbers in (range(3), range(3, 6 + more))
+    )
+    for key, line in old.items():
+        produce(broker, topic, key, line, partition=2, start_byte="0")
+    assert log.receive() == 3
+    assert log.receive() == 0
+    with running_broker() as other:
+        log = KafkaLog(other.address, topic, log._book)
+        for key, line in new.items():
+            produce(other, topic, key, line, partition=2, start_byte="0")
+        assert log.receive() == len(new)
+        assert log.receive() == 0
+    assert _rows(log, "lines") == 6 + more
 
 
 def test_what_others_write_to_the_topic_is_kept_aside(world: World, log: KafkaLog, broker: Broker, topic: str) -> None:
