@@ -309,7 +309,7 @@ def _explanation(probability: float, model: Any, lead: Lead, registry: Registry)
     told = model.scorer.contributions(lead.features)
     values = np.array(list(told.values()))
     log_odds = math.log(probability / (1 - probability))
-    if abs(values.sum() - log_odds) > _ADDS_UP:
+    if not abs(values.sum() - log_odds) <= _ADDS_UP:  # so written that NaN does not add up either
         raise ArithmeticError(f"contributions add up to {values.sum()}, expected {log_odds}")
     reasons = top_reasons(values, lead.features, model.scorer.scorer.columns, registry)
     base = told.pop("base")

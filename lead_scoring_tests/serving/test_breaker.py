@@ -144,6 +144,21 @@ def test_what_is_no_probability_is_not_answered(served: Served, does: Callable[[
     assert {result["source"] for result in batch["results"]} == {"fallback"}
 
 
+@pytest.mark.parametrize("found", [float("nan"), float("inf"), 1.5, 0.123])
+def test_what_contributions_do_not_add_up_to_is_not_explained(
+    served: Served, monkeypatch: pytest.MonkeyPatch, found: float
+) -> None:
+    served.deploy(1)
+    with served.worker() as worker:
+        client = Client(worker.app)
+        assert worker.follower.live is not None
+        monkeypatch.setattr(worker.follower.live.champion.scorer, "probability", lambda _: found)
+        answer = client.send("/explain-prediction", requests(1)[0])
+        client.close()
+    assert (answer.status_code, answer.json()["error"]) == (503, "explanation")
+    assert served.records("score") == []
+
+
 def test_the_champion_answers_for_its_challenger(served: Served) -> None:
     traffic = Traffic("canary", 10_000, salt="s", rollout_id="r")
     served.deploy(1, 2, traffic)
